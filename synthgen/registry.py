@@ -1,7 +1,8 @@
 """Name -> record -> object: the one way to ask for something that a plugin provides.
 
 A kind is `"modalities"`, `"datasets"`, `"readers"`, `"writers"`, `"networks"`, `"samplers"`, `"metrics"`,
-`"commands"` or `"loggers"`. Names are unique for each (kind, modality): two providers of one name are an error that names both.
+`"commands"` or `"loggers"`. Names are unique for each (kind, modality): two providers of one name are an error that
+names both.
 """
 
 from __future__ import annotations
