@@ -21,13 +21,13 @@ import re
 import sys
 import traceback
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pluggy
 
@@ -49,6 +49,8 @@ KINDS: Mapping[str, str] = {
 
 _NAME = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+_T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
@@ -198,31 +200,38 @@ class PluginHost:
             self._load(candidate)
 
     def _load(self, candidate: _Candidate) -> None:
-        stage = "import"
+        failures: list[str] = []
+        causes: list[BaseException] = []
         offered: dict[str, list[Registered]] = {}
-        try:
-            # What a plugin prints while it loads must not end up in the output of `--json`.
-            with redirect_stdout(sys.stderr):
-                entry_point = candidate.entry_point
-                plugin = builtin if entry_point is None else entry_point.load()
-                stage = "registration"
-                self._manager.register(plugin, candidate.name)
-                hooks = self._hooks_of(candidate.name)
-                for kind, hook in KINDS.items():
-                    stage = hook
-                    offered[kind] = self._ask(hook, candidate)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            for kind, records in offered.items():
-                self._lost[kind] += records
+        hooks: tuple[str, ...] = ()
+
+        def attempt(stage: str, action: Callable[[], _T]) -> _T | None:
+            try:
+                # What a plugin prints while it loads must not end up in the output of `--json`.
+                with redirect_stdout(sys.stderr):
+                    return action()
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                failures.append(str(error) if isinstance(error, _Broken) else f"{stage} {_describe(error)}")
+                causes.append(error)
+                return None
+
+        entry_point = candidate.entry_point
+        plugin = builtin if entry_point is None else attempt("import", entry_point.load)
+        if not failures:
+            attempt("registration", lambda: self._manager.register(plugin, candidate.name))
+        if not failures:
+            hooks = attempt("registration", lambda: self._hooks_of(candidate.name)) or ()
+            for kind, hook in KINDS.items():
+                offered[kind] = attempt(hook, partial(self._ask, hook, candidate)) or []
+        for kind, records in offered.items():
+            (self._lost if failures else self._records)[kind].extend(records)
+        if failures:
             if self._manager.has_plugin(candidate.name):
                 self._manager.unregister(name=candidate.name)
-            reason = str(error) if isinstance(error, _Broken) else f"{stage} {_describe(error)}"
-            self._fail(candidate, reason, error)
+            self._fail(candidate, "; ".join(failures), causes[0])
         else:
-            for kind, records in offered.items():
-                self._records[kind] += records
             self._set(candidate, "active", "", hooks)
 
     def _hooks_of(self, name: str) -> tuple[str, ...]:
