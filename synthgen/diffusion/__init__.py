@@ -1,0 +1,35 @@
+"""Diffusion in the sigma coordinate: noise levels, denoisers, guidance, samplers and the loss. Tensors only.
+
+    x_sigma = x_0 + sigma n,   n ~ N(0, I)             data plus noise; the signal is never scaled
+    D(x_sigma; sigma) = E[x_0 | x_sigma]               what a denoiser estimates
+    score = (D(x; sigma) - x) / sigma^2                Tweedie's formula
+    dx / dsigma = (x - D(x; sigma)) / sigma            the probability-flow ODE that samplers solve
+
+Source: Karras et al. 2022, "Elucidating the design space of diffusion-based generative models", arXiv:2206.00364.
+"""
+
+from __future__ import annotations
+
+from synthgen.diffusion.denoiser import Denoiser, score
+from synthgen.diffusion.guidance import Guided, drop, null
+from synthgen.diffusion.loss import DenoisingLoss
+from synthgen.diffusion.samplers import Sampler, ancestral, ddim, heun, multistep
+from synthgen.diffusion.sigma import coefficients, grid, sigma_of_quantile, stratified_quantiles
+
+__all__ = [
+    "Denoiser",
+    "DenoisingLoss",
+    "Guided",
+    "Sampler",
+    "ancestral",
+    "coefficients",
+    "ddim",
+    "drop",
+    "grid",
+    "heun",
+    "multistep",
+    "null",
+    "score",
+    "sigma_of_quantile",
+    "stratified_quantiles",
+]

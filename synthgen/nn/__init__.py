@@ -1,0 +1,14 @@
+"""Networks and their parts, tensors only: the U-Net, the transformer for series, embeddings, averages of weights.
+
+A network is called as `network(x, noise, conditions)` with x `(B, C, *spatial)`, noise `(B,)` and conditions by name,
+and returns a tensor of x's shape; `synthgen.diffusion.Denoiser` puts the preconditioning around it.
+"""
+
+from __future__ import annotations
+
+from synthgen.nn.dit import DiT
+from synthgen.nn.ema import PowerEma
+from synthgen.nn.embed import ConditionEmbedding, FourierFeatures
+from synthgen.nn.unet import UNet
+
+__all__ = ["ConditionEmbedding", "DiT", "FourierFeatures", "PowerEma", "UNet"]
