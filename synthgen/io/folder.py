@@ -1,0 +1,288 @@
+"""Folders of images: safe names and paths, guarded reading, atomic PNG files and tables that shards add up to."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+
+from synthgen.api import WrittenFile
+from synthgen.errors import DataError
+from synthgen.io.atomic import atomic_file, write_bytes, write_text, written
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "ImageHeader",
+    "class_folders",
+    "csv_rows",
+    "encode_png",
+    "image_files",
+    "load_image",
+    "merge_parts",
+    "open_image",
+    "read_header",
+    "safe_join",
+    "write_part",
+    "write_png",
+]
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"})
+"""File name endings, lower case, that count as images."""
+
+MAX_PIXELS = 64_000_000
+"""Images with more pixels are refused before they are decoded (decompression bombs)."""
+
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+_MODES = {
+    **dict.fromkeys(("1", "L"), "L"),
+    **dict.fromkeys(("P", "RGB", "CMYK", "YCbCr", "HSV", "LAB"), "RGB"),
+    **dict.fromkeys(("RGBA", "RGBa", "LA", "La", "PA"), "RGBA"),
+}
+_PARTS = ".parts"
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+
+
+def class_folders(labels: Sequence[str]) -> dict[str, str]:
+    """A safe folder name for every label: legal on every common file system, distinct also without regard to case.
+
+    Letters, digits, spaces and `-_.,()+=` stay, all else is percent-encoded as in URLs: ordinary names are unchanged.
+    """
+    folders: dict[str, str] = {}
+    taken: set[str] = set()
+    for label in labels:
+        name = "".join(c if c.isalnum() or c in " -_.,()+=@&'" else quote(c, safe="") for c in label)
+        if not name or name[0] in ". " or name.split(".")[0].casefold() in _RESERVED:
+            name = f"%{name}"
+        if name[-1] in ". ":
+            name += "%"
+        digest = hashlib.sha256(label.encode()).hexdigest()[:8]
+        if len(name.encode()) > 120:
+            name = f"{name.encode()[:100].decode(errors='ignore').rstrip('. ')}%{digest}"
+        if name.casefold() in taken:
+            name = f"{name}%{digest}"
+        taken.add(name.casefold())
+        folders[label] = name
+    return folders
+
+
+def safe_join(directory: Path, relative: str) -> Path:
+    """`directory / relative` for a path that comes from a data set.
+
+    Raises:
+        DataError: the path is absolute, leads out of the directory, or holds a NUL.
+    """
+    if "\0" in relative or not relative.strip():
+        raise DataError(f"{directory}: {relative!r} is not a file name")
+    path = directory / relative.replace("\\", "/")
+    if not path.resolve().is_relative_to(directory.resolve()):
+        raise DataError(f"{directory}: the path {relative!r} leads out of the data set and is not followed")
+    return path
+
+
+def image_files(directory: Path) -> tuple[list[Path], list[Path]]:
+    """All (images, other files) below a folder, sorted, by their endings; hidden files and folders are passed over."""
+    images: list[Path] = []
+    others: list[Path] = []
+    for folder, folders, names in os.walk(directory, followlinks=False):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
+        for name in sorted(names):
+            if not name.startswith("."):
+                (images if Path(name).suffix.lower() in IMAGE_SUFFIXES else others).append(Path(folder, name))
+    return images, others
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """What an image's header says: size, Pillow mode, and whether a transparent colour is declared."""
+
+    width: int
+    height: int
+    mode: str
+    transparent: bool
+
+    def natural_mode(self, name: str) -> str:
+        """`"L"`, `"RGB"` or `"RGBA"`: the 8-bit mode that keeps all that the image holds; palettes become colours.
+
+        Raises:
+            DataError: more than 8 bits a channel.
+        """
+        if self.mode in ("P", "RGB") and self.transparent:
+            return "RGBA"
+        if self.mode not in _MODES:
+            raise DataError(
+                f"{name} has more than 8 bits a channel (mode {self.mode}); only 8-bit images are supported",
+                hint="Convert the images to 8 bits a channel first.",
+            )
+        return _MODES[self.mode]
+
+
+def read_header(source: Path | bytes, *, name: str | None = None) -> ImageHeader:
+    """Size and mode without decoding the pixels.
+
+    Args:
+        source: file, or the bytes of an encoded image.
+        name: what to call it in errors; the path by default.
+
+    Raises:
+        DataError: missing, no image, or too large.
+    """
+    with _opened(source, name) as image:
+        return ImageHeader(image.width, image.height, image.mode, "transparency" in image.info)
+
+
+def load_image(source: Path | bytes, *, name: str | None = None) -> Image.Image:
+    """A fully decoded Pillow image in its own mode; only common raster formats, never more than `MAX_PIXELS`.
+
+    Args:
+        source: file, or the bytes of an encoded image.
+        name: what to call it in errors; the path by default.
+
+    Raises:
+        DataError: missing, no image, damaged, or too large.
+    """
+    with _opened(source, name) as image:
+        image.load()
+        return image.copy()
+
+
+def open_image(source: Path | bytes, *, mode: str | None = None, name: str | None = None) -> NDArray[np.uint8]:
+    """An image as uint8 `(H, W, C)` with C = 1, 3 or 4.
+
+    Args:
+        source: file, or the bytes of an encoded image.
+        mode: `"L"`, `"RGB"` or `"RGBA"` to convert to; None keeps what it is (palettes become colours).
+        name: what to call it in errors; the path by default.
+
+    Raises:
+        DataError: missing, no image, damaged, too large, or more than 8 bits a channel.
+    """
+    image = load_image(source, name=name)
+    header = ImageHeader(image.width, image.height, image.mode, "transparency" in image.info)
+    natural = header.natural_mode(name or _name_of(source))
+    pixels = np.asarray(image if image.mode == (mode or natural) else image.convert(mode or natural), dtype=np.uint8)
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+
+@contextmanager
+def _opened(source: Path | bytes, name: str | None) -> Iterator[Image.Image]:
+    """A Pillow image, its header read; every way to fail becomes a `DataError`."""
+    name = name or _name_of(source)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of damage that we report, and of sizes that we limit
+            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise DataError(
+                        f"{name} has {image.width} x {image.height} pixels, more than the {MAX_PIXELS:,} allowed"
+                    )
+                yield image
+    except DataError:
+        raise
+    except FileNotFoundError as error:
+        raise DataError(f"no file at {name}") from error
+    except PermissionError as error:
+        raise DataError(f"{name} cannot be read: permission denied") from error
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{name} has far more than the {MAX_PIXELS:,} pixels allowed") from error
+    except UnidentifiedImageError as error:
+        raise DataError(f"{name} is not an image") from error
+    except Exception as error:  # decoders raise what they like on damaged input
+        raise DataError(f"{name} is a damaged image: {error}") from error
+
+
+def _name_of(source: Path | bytes) -> str:
+    return "an image" if isinstance(source, bytes) else str(source)
+
+
+def encode_png(
+    pixels: NDArray[Any], *, palette: Sequence[Sequence[int]] | None = None, text: Mapping[str, str] | None = None
+) -> bytes:
+    """Encode as PNG.
+
+    Args:
+        pixels: uint8 `(H, W)` or `(H, W, C)` with C = 1, 3, 4; or uint16 `(H, W)`.
+        palette: for `(H, W)` class ids, the colours to show them in; the ids stay what they are.
+        text: PNG text chunks.
+    """
+    squeezed = pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+    image = Image.fromarray(np.ascontiguousarray(squeezed))
+    if palette is not None:
+        image = image.convert("L") if image.mode != "L" else image
+        image.putpalette([int(value) for colour in palette for value in colour])
+    info = PngInfo()
+    for key, value in (text or {}).items():
+        info.add_text(key, value)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def write_png(
+    path: Path,
+    pixels: NDArray[Any],
+    *,
+    palette: Sequence[Sequence[int]] | None = None,
+    text: Mapping[str, str] | None = None,
+) -> None:
+    """Write a PNG file atomically; arguments as `encode_png`."""
+    write_bytes(path, encode_png(pixels, palette=palette, text=text))
+
+
+def csv_rows(columns: Mapping[str, Iterable[Any]]) -> str:
+    """Columns as CSV lines without a header."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(zip(*columns.values(), strict=True))
+    return buffer.getvalue()
+
+
+def write_part(directory: Path, shard: int, shards: int, text: str, *, table: str, records: int) -> WrittenFile:
+    """One shard's lines of a table that spans the data set, such as `metadata.csv`; `merge_parts` joins them."""
+    path = _part(directory, shard, shards, table)
+    write_text(path, text)
+    return written(directory, path, records)
+
+
+def merge_parts(directory: Path, shards: int, *, table: str, header: str = "") -> WrittenFile:
+    """Join the parts of all shards into `directory / table`; the same again gives the same file.
+
+    Args:
+        directory: the data set.
+        shards: how many parts there are.
+        table: path of the table in the data set.
+        header: first line, without its newline; empty: none.
+
+    Raises:
+        DataError: a part is missing.
+    """
+    lines = 0
+    path = directory / table
+    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as target:
+        if header:
+            target.write(header + "\n")
+        for shard in range(shards):
+            part = _part(directory, shard, shards, table)
+            try:
+                text = part.read_text(encoding="utf-8")
+            except FileNotFoundError as error:
+                raise DataError(f"{directory} is not complete: {part.name} is missing") from error
+            target.write(text)
+            lines += text.count("\n")
+    return written(directory, path, lines)
+
+
+def _part(directory: Path, shard: int, shards: int, table: str) -> Path:
+    return directory / _PARTS / f"{table.replace('/', '-')}-{shard:05d}-of-{shards:05d}"
