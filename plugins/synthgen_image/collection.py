@@ -1,0 +1,183 @@
+"""From encoded images, wherever they lie, to a source: survey, one frame, decode, say what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthgen.api import Records, Schema, Source
+from synthgen.config import DataConfig
+from synthgen.data.source import ArraySource, LazySource
+from synthgen.errors import DataError
+from synthgen_image.frame import Frame, choose_frame, decode, survey
+from synthgen_image.labels import Labels, class_notes, used_only
+from synthgen_image.schema import image_schema
+
+__all__ = ["EAGER_BYTES", "SPLITS", "Collection", "Encoded", "annotated_source", "open_collection"]
+
+EAGER_BYTES = 2**30
+"""Sets that are larger once decoded are read when asked for."""
+
+SPLITS = {
+    **dict.fromkeys(("train", "training", "val", "valid", "validation"), "train"),
+    "test": "test",
+}
+"""Names of files and folders that come with a split -> the part they are; a validation part joins the training part."""
+
+_DAMAGED_SHARE = 0.1
+_PIECE = 1024
+
+Encoded = tuple[str, Path | bytes | None]
+"""(what to call it in messages, file or encoded bytes; None where there is none)."""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """N encoded images with what is known of each.
+
+    Args:
+        where: file or folder, for messages.
+        size: number of images.
+        every: one pass over all, in order.
+        fetch: images by position.
+        labels: `Labels` or None.
+        label_column: name of the label.
+        groups, official_split: see `ArraySource`.
+        notes: sentences for the user so far.
+    """
+
+    where: str
+    size: int
+    every: Callable[[], Iterable[Encoded]]
+    fetch: Callable[[NDArray[np.int64]], Sequence[Encoded]]
+    labels: Labels | None = None
+    label_column: str = "label"
+    groups: NDArray[Any] | None = None
+    official_split: NDArray[Any] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def open_collection(collection: Collection, options: DataConfig) -> Source:
+    """Bring all images to one frame; small sets are decoded at once.
+
+    Raises:
+        DataError: no image, more than a tenth damaged, images too large, or more than 8 bits a channel.
+    """
+    if not collection.size:
+        raise DataError(f"{collection.where} holds no images")
+    found = survey(collection.every(), collection.size)
+    _check_damage(found.damage, collection)
+    frame, notes = choose_frame(found, options, where=collection.where)
+    pixels: NDArray[np.uint8] | None = None
+    damage = dict(found.damage)
+    if collection.size * frame.height * frame.width * frame.channels <= EAGER_BYTES:
+        pixels, broken = _decode_all(collection, frame)
+        damage |= broken
+        _check_damage(damage, collection)
+    kept = np.setdiff1d(np.arange(collection.size), np.fromiter(damage, np.int64, len(damage)))
+    notes = (*collection.notes, *notes, *_damage_note(damage, collection.size))
+    labels = None if collection.labels is None else Labels(collection.labels.index[kept], collection.labels.names)
+    if pixels is not None:
+        return annotated_source(collection, frame, kept, labels, notes, pixels=pixels[kept] if damage else pixels)
+    return annotated_source(collection, frame, kept, labels, notes)
+
+
+def _decode_all(collection: Collection, frame: Frame) -> tuple[NDArray[np.uint8], dict[int, str]]:
+    pixels = np.zeros((collection.size, frame.height, frame.width, frame.channels), dtype=np.uint8)
+    damage: dict[int, str] = {}
+    piece: list[Encoded] = []
+    start = 0
+
+    def flush() -> int:
+        part, broken = decode(piece, frame)
+        pixels[start : start + len(piece)] = part
+        damage.update({start + position: reason for position, reason in broken.items()})
+        return start + len(piece)
+
+    for item in collection.every():
+        piece.append(item)
+        if len(piece) == _PIECE:
+            start = flush()
+            piece.clear()
+    flush()
+    return pixels, damage
+
+
+def _check_damage(damage: dict[int, str], collection: Collection) -> None:
+    if len(damage) > _DAMAGED_SHARE * collection.size:
+        raise DataError(
+            f"{len(damage):,} of the {collection.size:,} images in {collection.where} cannot be read: {_first(damage)}",
+            hint="More than a tenth is damaged; repair or remove these images first.",
+        )
+
+
+def _damage_note(damage: dict[int, str], size: int) -> tuple[str, ...]:
+    return (f"{len(damage):,} of {size:,} images cannot be read and are left out: {_first(damage)}",) if damage else ()
+
+
+def _first(damage: dict[int, str]) -> str:
+    shown = [damage[position] for position in sorted(damage)[:3]]
+    return "; ".join(shown) + ("; ..." if len(damage) > len(shown) else "")
+
+
+def annotated_source(
+    collection: Collection,
+    frame: Frame,
+    kept: NDArray[np.int64],
+    labels: Labels | None,
+    notes: tuple[str, ...],
+    *,
+    pixels: NDArray[np.uint8] | None = None,
+) -> Source:
+    """The source of a collection's images at positions `kept`, without those that have no label where others have one.
+
+    Args:
+        collection: for loading, groups and split.
+        frame: of every image.
+        kept: positions in the collection.
+        labels: of `kept`.
+        notes: for the user.
+        pixels: uint8 of `kept`; None: loaded when asked for.
+    """
+    if labels is not None and not (labels.index >= 0).any():
+        labels, notes = None, (*notes, "no image has a label: the data is taken as unlabelled")
+    if labels is not None:
+        chosen = labels.index >= 0
+        if not chosen.all():
+            notes = (*notes, f"{int((~chosen).sum()):,} of {len(kept):,} images have no label and are left out")
+            kept, pixels = kept[chosen], None if pixels is None else pixels[chosen]
+        labels = used_only(Labels(labels.index[chosen], labels.names))
+        notes = (*notes, *class_notes(labels))
+    schema = image_schema(
+        height=frame.height,
+        width=frame.width,
+        mode=frame.mode,
+        labels=() if labels is None else labels.names,
+        label_column=collection.label_column,
+    )
+    index = None if labels is None else labels.index
+    groups = None if collection.groups is None else collection.groups[kept]
+    split = None if collection.official_split is None else collection.official_split[kept]
+    notes = (_summary(len(kept), schema), *notes)
+    if pixels is not None:
+        records = Records({"image": pixels}, index)
+        return ArraySource(schema, records, groups=groups, official_split=split, notes=notes)
+
+    def load(indices: NDArray[np.int64]) -> Records:
+        loaded, broken = decode(collection.fetch(kept[indices]), frame)
+        if broken:
+            raise DataError(_first(broken), hint="Repair or remove this image.")
+        return Records({"image": loaded}, None if index is None else index[indices])
+
+    return LazySource(schema, len(kept), load, labels=index, groups=groups, official_split=split, notes=notes)
+
+
+def _summary(size: int, schema: Schema) -> str:
+    _, height, width = schema.shape
+    classes = f"{len(schema.labels)} classes" if schema.labels else "no labels"
+    return f"{size:,} {schema.extra['mode']} images of {width} x {height} pixels, {classes}"

@@ -1,0 +1,191 @@
+"""Reads folders of images: class folders, our own `train/<class>/` with `metadata.csv`, or plain unlabelled images."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from synthgen.api import Source
+from synthgen.config import DataConfig
+from synthgen.errors import DataError
+from synthgen.io.folder import IMAGE_SUFFIXES, image_files, safe_join
+from synthgen.io.parquet import parquet_files
+from synthgen_image.collection import SPLITS, Collection, Encoded, open_collection
+from synthgen_image.labels import Labels, check_column, choose_column, read_labels
+
+__all__ = ["FolderReader"]
+
+_TABLE = "metadata.csv"
+_EXPECTED = frozenset({_TABLE, "README.md", "LICENSE", "provenance.json", "croissant.json", "plan.json"})
+_WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)")
+
+
+@dataclass
+class _Listing:
+    """The images below one folder, and what is known of each: label name, group."""
+
+    files: list[Path]
+    labels: list[str | None] | None = None
+    label_column: str = "label"
+    classes: list[str] = field(default_factory=list)
+    groups: list[str] | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+class FolderReader:
+    """`DIR/<class>/*.png`, `DIR/train/<class>/*.png` (and `DIR/test/...`), or `DIR/*.png`; `metadata.csv` counts."""
+
+    def accepts(self, path: Path) -> bool:
+        """Any directory without Parquet files."""
+        return path.is_dir() and not parquet_files(path)
+
+    def read(self, path: Path, options: DataConfig) -> Source:
+        """Open it.
+
+        Raises:
+            DataError: no images, a label column that `metadata.csv` does not have, damaged images.
+        """
+        parts = _parts(path)
+        listings = [_list(folder, options) for folder, _ in parts]
+        files = [file for listing in listings for file in listing.files]
+        if not files:
+            raise DataError(
+                f"{path} holds no images", hint="Expected DIR/<class>/*.png, or images directly in the folder."
+            )
+        splits = {split for _, split in parts}
+        official = None
+        if splits == {"train", "test"}:
+            official = np.repeat([split for _, split in parts], [len(listing.files) for listing in listings])
+
+        def fetch(indices: NDArray[np.int64]) -> Sequence[Encoded]:
+            return [(str(files[index]), files[index]) for index in indices]
+
+        def every() -> Iterator[Encoded]:
+            return ((str(file), file) for file in files)
+
+        collection = Collection(
+            where=str(path),
+            size=len(files),
+            every=every,
+            fetch=fetch,
+            labels=_merge_labels(listings),
+            label_column=next((listing.label_column for listing in listings if listing.labels is not None), "label"),
+            groups=_merge_groups(listings),
+            official_split=official,
+            notes=tuple(dict.fromkeys(note for listing in listings for note in listing.notes)),
+        )
+        return open_collection(collection, options)
+
+
+def _parts(path: Path) -> list[tuple[Path, str]]:
+    """The folders that hold the data, with their split: the path itself, or its train, val and test folders."""
+    folders = [child for child in sorted(path.iterdir()) if child.is_dir() and not child.name.startswith((".", "__"))]
+    direct = any(child.is_file() and child.suffix.lower() in IMAGE_SUFFIXES for child in path.iterdir())
+    with_images = [child for child in folders if image_files(child)[0]]
+    named = [(child, SPLITS[child.name.lower()]) for child in with_images if child.name.lower() in SPLITS]
+    if direct or (path / _TABLE).is_file() or not named or len(named) < len(with_images):
+        return [(path, "train")]
+    return sorted(named, key=lambda part: part[1], reverse=True)
+
+
+def _list(folder: Path, options: DataConfig) -> _Listing:
+    if (folder / _TABLE).is_file():
+        listing = _from_table(folder, options)
+        if listing is not None:
+            return listing
+    images, others = image_files(folder)
+    notes = []
+    foreign = [file.relative_to(folder).as_posix() for file in others if file.name not in _EXPECTED]
+    if foreign:
+        shown = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
+        notes.append(f"{len(foreign):,} files are no images and are left out: {shown}")
+    owners = [image.relative_to(folder).parts for image in images]
+    if options.label_column or options.group_column:
+        notes.append(f"{folder} has no {_TABLE} with columns: labels are the names of the folders")
+    if not any(len(parts) > 1 for parts in owners):
+        return _Listing(images, notes=notes)
+    labels = [parts[0] if len(parts) > 1 else None for parts in owners]
+    classes = sorted({label for label in labels if label is not None})
+    return _Listing(images, labels, classes=classes, notes=notes)
+
+
+def _from_table(folder: Path, options: DataConfig) -> _Listing | None:
+    """The listing by `metadata.csv`, or None when it says nothing of labels that the folders do not say."""
+    path = folder / _TABLE
+    columns = _read_table(path)
+    for key, column in (("label_column", options.label_column), ("group_column", options.group_column)):
+        if column is not None:
+            check_column(column, list(columns), str(path), key=key)
+    typed = {name: _typed(values) for name, values in columns.items() if name != "file_name"}
+    column = options.label_column
+    notes = []
+    if column is None:
+        column, note = choose_column({name: values.type for name, values in typed.items()}, {}, typed.__getitem__)
+        if column != "label":
+            notes.append(note)
+    if column is None and options.group_column is None:
+        return None
+    files = [safe_join(folder, name) for name in columns["file_name"]]
+    unlisted = len(set(image_files(folder)[0]) - set(files))
+    if unlisted:
+        notes.append(f"{unlisted:,} images of {folder} are not in {_TABLE} and are left out")
+    listing = _Listing(files, notes=notes)
+    if options.group_column is not None:
+        listing.groups = columns[options.group_column]
+    if column is not None:
+        beside = columns.get(f"{column}_name")
+        names = None if beside is None else pa.chunked_array([pa.array(beside, pa.string())])
+        labels = read_labels(typed[column], where=f"column {column} of {path}", names=names)
+        listing.labels = [labels.names[number] if number >= 0 else None for number in labels.index]
+        listing.label_column, listing.classes = column, list(labels.names)
+    return listing
+
+
+def _read_table(path: Path) -> dict[str, list[str]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is not a readable CSV file: {error}") from error
+    header = rows[0] if rows else []
+    if "file_name" not in header:
+        raise DataError(f"{path} has no column 'file_name'; its columns are {', '.join(header) or 'none'}")
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(header):
+            raise DataError(f"{path}, line {number}: {len(row)} cells, but the header has {len(header)}")
+    return {name: [row[position] for row in rows[1:]] for position, name in enumerate(header)}
+
+
+def _typed(values: list[str]) -> pa.ChunkedArray:
+    """Whole numbers when every cell that is not empty is one, else strings."""
+    filled = [value for value in values if value]
+    if filled and all(_WHOLE_NUMBER.fullmatch(value) for value in filled):
+        return pa.chunked_array([pa.array([int(value) if value else None for value in values], pa.int64())])
+    return pa.chunked_array([pa.array([value or None for value in values], pa.string())])
+
+
+def _merge_labels(listings: Iterable[_Listing]) -> Labels | None:
+    listings = list(listings)
+    if all(listing.labels is None for listing in listings):
+        return None
+    classes = list(dict.fromkeys(name for listing in listings for name in listing.classes))
+    number = {name: index for index, name in enumerate(classes)}
+    index = [
+        -1 if label is None else number[label]
+        for listing in listings
+        for label in (listing.labels or [None] * len(listing.files))
+    ]
+    return Labels(np.array(index, dtype=np.int64), tuple(classes))
+
+
+def _merge_groups(listings: Iterable[_Listing]) -> NDArray[np.str_] | None:
+    groups = [listing.groups for listing in listings]
+    known = [part for part in groups if part is not None]
+    return np.array([group for part in known for group in part]) if len(known) == len(groups) else None

@@ -1,0 +1,166 @@
+"""Reads images from NumPy `.npz`: X, x or images, with y or labels; or Keras's x_train, y_train, x_test, y_test."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from synthgen.api import Source
+from synthgen.config import DataConfig
+from synthgen.errors import DataError
+from synthgen_image.collection import Collection, annotated_source
+from synthgen_image.frame import Survey, choose_frame, fit
+from synthgen_image.labels import Labels, check_column, read_labels
+from synthgen_image.schema import CHANNELS
+
+__all__ = ["NpzReader"]
+
+_IMAGES = ("X", "x", "images", "image", "data", "x_train", "X_train")
+_LABELS = ("y", "Y", "labels", "label", "target", "targets", "y_train", "Y_train")
+_MODES = {len(names): mode for mode, names in CHANNELS.items()}
+_LARGEST = 16 * 2**30
+
+
+class NpzReader:
+    """Images `(N, H, W)`, `(N, H, W, C)` or `(N, C, H, W)`, uint8 or numbers in 0..1 or 0..255."""
+
+    def accepts(self, path: Path) -> bool:
+        """A file that ends in .npz."""
+        return path.is_file() and path.suffix.lower() == ".npz"
+
+    def read(self, path: Path, options: DataConfig) -> Source:
+        """Open it.
+
+        Raises:
+            DataError: damaged, no array of images or labels, wrong shapes or values.
+        """
+        arrays = _Arrays(path)
+        key = next((name for name in _IMAGES if name in arrays.names), None)
+        if key is None:
+            raise DataError(
+                f"{path} has no array of images ({', '.join(_IMAGES[:3])}); its arrays are {', '.join(arrays.names)}"
+            )
+        label_key = options.label_column or next((name for name in _LABELS if name in arrays.names), None)
+        if label_key is not None:
+            check_column(label_key, arrays.names, str(path), key="label_column")
+        images, values, split, notes = arrays.together(key, label_key)
+        pixels, more = _to_uint8(_channels_last(images, f"{key} of {path}"), f"{key} of {path}")
+        labels = None if values is None else _labels(values, len(pixels), f"{label_key} of {path}")
+        groups = None
+        if options.group_column:
+            check_column(options.group_column, arrays.names, str(path), key="group_column")
+            groups = arrays.load(options.group_column)
+        size, height, width, channels = pixels.shape
+        found = Survey(np.tile([height, width], (size, 1)), np.full(size, list(CHANNELS).index(_MODES[channels])), {})
+        frame, framed = choose_frame(found, options, where=str(path))
+        if (height, width, channels) != (frame.height, frame.width, frame.channels):
+            pixels = np.stack([fit(image, frame) for image in pixels])
+        collection = Collection(
+            where=str(path),
+            size=size,
+            every=lambda: [],
+            fetch=lambda _: [],
+            label_column=options.label_column or "label",
+            groups=groups,
+            official_split=split,
+        )
+        kept = np.arange(size)
+        return annotated_source(collection, frame, kept, labels, (*notes, *more, *framed), pixels=pixels)
+
+
+class _Arrays:
+    """The arrays of a file, loaded when asked for, never pickles, never absurdly large."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            with zipfile.ZipFile(path) as archive:
+                self._sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.infolist()}
+        except (OSError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path} is not a readable .npz file: {error}") from error
+        self.names = list(self._sizes)
+
+    def load(self, name: str) -> NDArray[Any]:
+        """One array."""
+        if self._sizes[name] > _LARGEST:
+            raise DataError(
+                f"{name} of {self._path} has {self._sizes[name]:,} bytes, more than the {_LARGEST:,} allowed"
+            )
+        try:
+            with np.load(self._path, allow_pickle=False) as archive:
+                array: NDArray[Any] = archive[name]
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise DataError(f"{name} of {self._path} cannot be read: {error}") from error
+        return array
+
+    def together(
+        self, key: str, label_key: str | None
+    ) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None, tuple[str, ...]]:
+        """Images, labels, official split and notes; a train part is joined with its test part."""
+        images = self.load(key)
+        labels = None if label_key is None else self.load(label_key)
+        other = key.replace("train", "test")
+        if other == key or other not in self.names:
+            return (
+                images,
+                labels,
+                None,
+                () if labels is not None else (f"no labels: no array {', '.join(_LABELS[:4])}",),
+            )
+        test = self.load(other)
+        split = np.repeat(["train", "test"], [len(images), len(test)])
+        if images.shape[1:] != test.shape[1:]:
+            raise DataError(f"{key} and {other} of {self._path} differ in shape: {images.shape}, {test.shape}")
+        if labels is not None and label_key is not None:
+            other_labels = label_key.replace("train", "test")
+            check_column(other_labels, self.names, str(self._path), key="label_column")
+            labels = np.concatenate([labels.ravel(), self.load(other_labels).ravel()])
+        return np.concatenate([images, test]), labels, split, ("the file's own train/test split is kept",)
+
+
+def _channels_last(images: NDArray[Any], where: str) -> NDArray[Any]:
+    if images.ndim == 3:
+        return images[..., None]
+    if images.ndim == 4 and images.shape[3] in _MODES:
+        return images
+    if images.ndim == 4 and images.shape[1] in _MODES:
+        return np.moveaxis(images, 1, 3)
+    raise DataError(
+        f"{where} has shape {images.shape}; images are (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1, 3 or 4",
+        hint="Flat vectors must be reshaped to images first.",
+    )
+
+
+def _to_uint8(images: NDArray[Any], where: str) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    if images.dtype == np.uint8:
+        return np.ascontiguousarray(images), ()
+    if images.dtype == bool:
+        return images.astype(np.uint8) * np.uint8(255), ("the images are true/false and became 0/255",)
+    if not np.issubdtype(images.dtype, np.integer) and not np.issubdtype(images.dtype, np.floating):
+        raise DataError(f"{where} holds {images.dtype}, not numbers")
+    if not images.size or not np.isfinite(images).all():
+        raise DataError(f"{where} is empty or holds values that are not finite")
+    low, high = images.min(), images.max()
+    if low < 0 or high > 255:
+        raise DataError(
+            f"{where} holds values from {low} to {high}; only 8-bit images are supported",
+            hint="Scale the images to 0..255 (or 0..1) first.",
+        )
+    if np.issubdtype(images.dtype, np.floating) and high <= 1:
+        return np.rint(images * 255).astype(np.uint8), ("values 0..1 became 0..255",)
+    whole = np.rint(images).astype(np.uint8)
+    return whole, () if np.array_equal(whole, images) else ("values were rounded to whole numbers 0..255",)
+
+
+def _labels(values: NDArray[Any], size: int, where: str) -> Labels:
+    if values.size != size:
+        raise DataError(f"{where} has {values.size:,} labels for {size:,} images")
+    flat = values.ravel()
+    column = pa.array([str(value) for value in flat]) if flat.dtype.kind in "US" else pa.array(flat)
+    return read_labels(pa.chunked_array([column]), where=where)
