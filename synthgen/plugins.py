@@ -19,14 +19,11 @@ import logging
 import os
 import re
 import sys
-import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from importlib.metadata import Distribution, EntryPoint, distributions
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import pluggy
@@ -34,11 +31,10 @@ import pluggy
 import synthgen
 from synthgen import builtin, hookspecs
 from synthgen.api import Spec
+from synthgen.discovery import GROUP, Candidate, describe_error, installed_candidates
 from synthgen.errors import PluginError
 
-__all__ = ["GROUP", "KINDS", "PluginHost", "PluginStatus", "Registered", "plugin_host"]
-
-GROUP = "synthgen"
+__all__ = ["KINDS", "PluginHost", "PluginStatus", "Registered", "describe_conflict", "plugin_host"]
 
 KINDS: Mapping[str, str] = {
     name.removeprefix("synthgen_"): name
@@ -83,15 +79,6 @@ class _Broken(Exception):
     """A plugin's answer that is not what the hook expects."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    name: str
-    distribution: str
-    version: str
-    entry_point: EntryPoint | None
-    problem: str = ""
-
-
 class PluginHost:
     """The loaded plugins and what they provide.
 
@@ -103,7 +90,7 @@ class PluginHost:
         PluginError: in strict mode, at the first failure.
     """
 
-    def __init__(self, candidates: Iterable[_Candidate], environment: Mapping[str, str]) -> None:
+    def __init__(self, candidates: Iterable[Candidate], environment: Mapping[str, str]) -> None:
         self._allowed = _names(environment["SYNTHGEN_PLUGINS"]) if "SYNTHGEN_PLUGINS" in environment else None
         self._disabled = _names(environment.get("SYNTHGEN_DISABLE_PLUGINS", ""))
         self._strict = environment.get("SYNTHGEN_STRICT_PLUGINS", "") not in ("", "0")
@@ -113,12 +100,12 @@ class PluginHost:
         self._silenced: set[tuple[str, str]] = set()
         self._manager = pluggy.PluginManager(GROUP)
         self._manager.add_hookspecs(hookspecs)
-        self._add(_Candidate("synthgen", "synthgen", synthgen.__version__, None))
+        self._add(Candidate("synthgen", "synthgen", synthgen.__version__, None))
         for candidate in candidates:
             self._add(candidate)
         for name in sorted((self._allowed or frozenset()) - set(self._statuses)):
             self._fail(
-                _Candidate(name, "", "", None), "named in SYNTHGEN_PLUGINS, but no installed distribution provides it"
+                Candidate(name, "", "", None), "named in SYNTHGEN_PLUGINS, but no installed distribution provides it"
             )
 
     @property
@@ -128,7 +115,7 @@ class PluginHost:
         for kind in KINDS:
             for providers in self.conflicts(kind).values():
                 for provider in providers:
-                    conflicts[provider.plugin].append(_conflict(kind, providers))
+                    conflicts[provider.plugin].append(describe_conflict(kind, providers))
         return [
             dataclasses.replace(status, reason="; ".join(filter(None, [status.reason, *conflicts[status.name]])))
             for status in self._statuses.values()
@@ -153,18 +140,6 @@ class PluginHost:
             providers[record.spec.modality, record.spec.name].append(record)
         return {key: records for key, records in providers.items() if len(records) > 1}
 
-    def check_conflicts(self, kind: str, modality: str = "", name: str = "") -> None:
-        """Refuse names with two providers among those of this kind (and modality, and name, where given).
-
-        Raises:
-            PluginError: naming both providers.
-        """
-        for (its_modality, its_name), providers in self.conflicts(kind).items():
-            if modality in ("", its_modality) and name in ("", its_name):
-                last = providers[-1]
-                hint = f"Switch one off: SYNTHGEN_DISABLE_PLUGINS={last.plugin}, or uninstall {last.distribution}."
-                raise PluginError(_conflict(kind, providers), hint=hint)
-
     def notify(self, hook: str, **arguments: Any) -> None:
         """Tell the observers. One that raises is reported and not called again; each gets its own copies.
 
@@ -175,16 +150,32 @@ class PluginHost:
             name = implementation.plugin_name
             if (name, hook) in self._silenced:
                 continue
-            try:
+            self._silenced.add((name, hook))  # until it has returned
+            with self.isolated(name, hook):
                 chosen = {argument: copy.deepcopy(arguments[argument]) for argument in implementation.argnames}
                 implementation.function(**chosen)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                self._silenced.add((name, hook))
-                self._report(name, f"{hook} {_describe(error)}; it is not called any more", error)
+                self._silenced.discard((name, hook))
 
-    def _add(self, candidate: _Candidate) -> None:
+    @contextmanager
+    def isolated(self, plugin: str, stage: str, *, passing: tuple[type[BaseException], ...] = ()) -> Iterator[None]:
+        """Run the body, which calls into a plugin; what it raises goes into the plugin's status and no further.
+
+        Args:
+            plugin: name of the plugin.
+            stage: what is called, for the reason: `"observer synthgen_train_event"`.
+            passing: exceptions that are the caller's business; they are raised as they are.
+
+        Raises:
+            PluginError: in strict mode.
+        """
+        try:
+            yield
+        except BaseException as error:
+            if isinstance(error, (KeyboardInterrupt, *passing)):
+                raise
+            self._report(plugin, f"{stage} {describe_error(error)}", error)
+
+    def _add(self, candidate: Candidate) -> None:
         name = candidate.name
         if name in self._statuses:
             first = self._statuses[name]
@@ -199,7 +190,7 @@ class PluginHost:
         else:
             self._load(candidate)
 
-    def _load(self, candidate: _Candidate) -> None:
+    def _load(self, candidate: Candidate) -> None:
         failures: list[str] = []
         causes: list[BaseException] = []
         offered: dict[str, list[Registered]] = {}
@@ -213,7 +204,7 @@ class PluginHost:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
-                failures.append(str(error) if isinstance(error, _Broken) else f"{stage} {_describe(error)}")
+                failures.append(str(error) if isinstance(error, _Broken) else f"{stage} {describe_error(error)}")
                 causes.append(error)
                 return None
 
@@ -252,7 +243,7 @@ class PluginHost:
             raise _Broken("it implements no hook; mark its functions with @synthgen.api.hookimpl")
         return tuple(sorted(hook for hook in hooks if callers[hook].has_spec()))
 
-    def _ask(self, hook: str, candidate: _Candidate) -> list[Registered]:
+    def _ask(self, hook: str, candidate: Candidate) -> list[Registered]:
         records: list[Registered] = []
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
             if implementation.plugin_name == candidate.name:
@@ -266,13 +257,15 @@ class PluginHost:
             seen.add(key)
         return records
 
-    def _fail(self, candidate: _Candidate, reason: str, cause: BaseException | None = None) -> None:
+    def _fail(self, candidate: Candidate, reason: str, cause: BaseException | None = None) -> None:
         self._set(candidate, "failed", reason)
         self._complain(candidate.name, candidate.distribution, reason, cause)
 
     def _report(self, name: str, reason: str, cause: BaseException) -> None:
         status = self._statuses[name]
-        reasons = "; ".join(part for part in (status.reason, reason) if part)
+        if reason in status.reason:
+            return
+        reasons = "; ".join(filter(None, (status.reason, reason)))
         self._statuses[name] = dataclasses.replace(status, state="failed", reason=reasons)
         self._complain(name, status.distribution, reason, cause)
 
@@ -284,7 +277,7 @@ class PluginHost:
 
     def _set(
         self,
-        candidate: _Candidate,
+        candidate: Candidate,
         state: Literal["active", "disabled", "failed"],
         reason: str,
         hooks: tuple[str, ...] = (),
@@ -303,34 +296,7 @@ def plugin_host() -> PluginHost:
     Raises:
         PluginError: with `SYNTHGEN_STRICT_PLUGINS=1`, when any plugin fails.
     """
-    return PluginHost(_installed(), os.environ)
-
-
-def _installed() -> list[_Candidate]:
-    found: list[_Candidate] = []
-    seen: set[str] = set()
-    for distribution in distributions():
-        try:
-            name = _distribution_name(distribution)
-            if name not in seen:  # the first on sys.path is the one that gets imported
-                seen.add(name)
-                found += _candidates(distribution, name)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            place = str(getattr(distribution, "_path", "unknown"))
-            found.append(_Candidate(Path(place).stem, place, "", None, f"its metadata {_describe(error)}"))
-    return sorted(found, key=lambda item: (item.name, item.distribution != "synthgen", item.distribution))
-
-
-def _distribution_name(distribution: Distribution) -> str:
-    return re.sub(r"[-_.]+", "-", str(distribution.metadata["Name"])).lower()
-
-
-def _candidates(distribution: Distribution, name: str) -> Iterator[_Candidate]:
-    for entry_point in distribution.entry_points:
-        if entry_point.group == GROUP:
-            yield _Candidate(entry_point.name, name, str(distribution.version), entry_point)
+    return PluginHost(installed_candidates(), os.environ)
 
 
 def _names(text: str) -> frozenset[str]:
@@ -354,17 +320,8 @@ def _checked(answer: object, hook: str) -> Iterator[Spec]:
         yield spec
 
 
-def _conflict(kind: str, providers: list[Registered]) -> str:
+def describe_conflict(kind: str, providers: list[Registered]) -> str:
+    """One name, several providers, in a sentence."""
     spec = providers[0].spec
     whose = f" of {spec.modality}" if spec.modality else ""
     return f"{kind}{whose}: the name {spec.name} is provided by " + " and by ".join(str(item) for item in providers)
-
-
-def _describe(error: BaseException) -> str:
-    try:
-        message = " ".join(str(error).split())
-    except Exception:
-        message = ""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"raised {type(error).__name__}{': ' if message else ''}{message}{place}"

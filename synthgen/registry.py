@@ -15,12 +15,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from synthgen.errors import PluginError, SynthgenError, UsageError
-from synthgen.plugins import KINDS, PluginHost, Registered, plugin_host
+from synthgen.plugins import KINDS, PluginHost, Registered, describe_conflict, plugin_host
 
 if TYPE_CHECKING:
-    from synthgen.api import Modality
+    from pathlib import Path
 
-__all__ = ["Registered", "create", "find", "load", "modality", "names", "specs"]
+    from synthgen.api import Modality, Reader
+
+__all__ = ["Registered", "accepting", "create", "create_all", "find", "load", "modality", "names", "specs"]
 
 _SINGULAR = {"modalities": "modality", "datasets": "demo set"}
 
@@ -28,11 +30,9 @@ _SINGULAR = {"modalities": "modality", "datasets": "demo set"}
 def specs(kind: str, modality: str = "") -> list[Registered]:
     """What is provided of a kind, sorted by name; with a modality, what serves that one (or all).
 
-    Raises:
-        PluginError: two plugins provide the same name.
+    A name with two providers is listed twice; `find`, `load` and `create` of it are the error that names both.
     """
     _known_kind(kind)
-    plugin_host().check_conflicts(kind, modality)
     return _matching(plugin_host(), kind, modality)
 
 
@@ -55,7 +55,13 @@ def find(kind: str, name: str, modality: str = "") -> Registered:
     if not found:
         raise _unknown(host, kind, name, modality)
     exact = [record for record in found if record.spec.modality == modality] or found
-    host.check_conflicts(kind, exact[0].spec.modality, name)
+    providers = host.conflicts(kind).get((exact[0].spec.modality, name))
+    if providers:
+        last = providers[-1]
+        raise PluginError(
+            describe_conflict(kind, providers),
+            hint=f"Switch one off: SYNTHGEN_DISABLE_PLUGINS={last.plugin}, or uninstall {last.distribution}.",
+        )
     if len(exact) > 1:
         whose = ", ".join(record.spec.modality for record in exact)
         raise UsageError(
@@ -90,6 +96,33 @@ def create(kind: str, name: str, modality: str = "") -> Any:
         raise PluginError(
             f"{_singular(kind)} {name} of {record}: calling {record.spec.target} failed with {_cause(error)}"
         ) from error
+
+
+def create_all(kind: str, modality: str = "") -> list[tuple[Registered, Any]]:
+    """Every object of a kind that can be made; what cannot is reported in its plugin's status and left out.
+
+    For choosing among all, such as the reader that accepts a file: one bad plugin does not stop the others.
+    """
+    made: list[tuple[Registered, Any]] = []
+    for record in specs(kind, modality):
+        with plugin_host().isolated(record.plugin, f"{_singular(kind)} {record.spec.name}"):
+            made.append((record, create(kind, record.spec.name, record.spec.modality)))
+    return made
+
+
+def accepting(path: Path, modality: str = "") -> list[tuple[Registered, Reader]]:
+    """The readers that take a path, by name. One that raises where it should answer is reported and left out.
+
+    Raises:
+        OSError: the path cannot be read.
+    """
+    chosen: list[tuple[Registered, Reader]] = []
+    for record, reader in create_all("readers", modality):
+        stage = f"reader {record.spec.name}: accepts"
+        with plugin_host().isolated(record.plugin, stage, passing=(OSError,)):
+            if reader.accepts(path):
+                chosen.append((record, reader))
+    return chosen
 
 
 def modality(name: str) -> Modality:

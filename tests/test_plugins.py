@@ -226,8 +226,10 @@ def test_two_providers_of_one_name_are_an_error_that_names_both(install: Install
     with pytest.raises(PluginError, match=r"still.*synthgen-healthy.*synthgen-rival") as raised:
         registry.load("samplers", "still")
     assert "SYNTHGEN_DISABLE_PLUGINS=rival" in raised.value.hint
-    with pytest.raises(PluginError, match=r"still.*synthgen-healthy.*synthgen-rival"):
-        registry.specs("samplers")
+    assert [record.distribution for record in registry.specs("samplers") if record.spec.name == "still"] == [
+        "synthgen-healthy",
+        "synthgen-rival",
+    ]
     for name in ("healthy", "rival"):
         assert "the name still is provided by plugin healthy" in status(name).reason
         assert "and by plugin rival" in status(name).reason
@@ -327,6 +329,65 @@ def synthgen_loggers():
     with pytest.raises(PluginError, match=r"board of plugin needy .* needs surely-not-installed>=2") as raised:
         registry.load("loggers", "board")
     assert raised.value.hint == "pip install 'surely-not-installed>=2'"
+
+
+def test_choosing_among_all_leaves_out_what_cannot_be_made_and_reports_it(install: Install) -> None:
+    install(
+        "faulty",
+        HEADER
+        + """
+@hookimpl
+def synthgen_readers():
+    return [
+        Spec("a-broken-reader", "", "nowhere:Reader", "made-up"),
+        Spec("b-exits", "", "faulty_plugin:exit_now", "made-up"),
+        Spec("c-good", "", "faulty_plugin:Good", "made-up"),
+    ]
+
+class Good:
+    pass
+
+def exit_now():
+    raise SystemExit(1)
+""",
+    )
+    made = registry.create_all("readers", "made-up")
+    assert [record.spec.name for record, _ in made] == ["c-good"]
+    assert type(made[0][1]).__name__ == "Good"
+    assert status("faulty").state == "failed"
+    for name in ("a-broken-reader", "b-exits"):
+        assert f"reader {name} raised PluginError" in status("faulty").reason
+
+
+def test_a_reader_that_raises_instead_of_answering_does_not_stop_the_others(install: Install, tmp_path: Path) -> None:
+    install(
+        "faulty",
+        HEADER
+        + """
+@hookimpl
+def synthgen_readers():
+    return [Spec("a-raises", "", "faulty_plugin:Bad", "made-up"), Spec("b-takes", "", "faulty_plugin:Good", "made-up")]
+
+class Bad:
+    def accepts(self, path):
+        raise IndexError("empty name")
+
+class Good:
+    def accepts(self, path):
+        return True
+""",
+    )
+    assert [record.spec.name for record, _ in registry.accepting(tmp_path, "made-up")] == ["b-takes"]
+    assert "reader a-raises: accepts raised IndexError: empty name" in status("faulty").reason
+
+
+def test_what_is_the_callers_business_passes_through_the_isolation(install: Install) -> None:
+    install("healthy", HEALTHY)
+    with pytest.raises(PermissionError), plugin_host().isolated("healthy", "call", passing=(OSError,)):
+        raise PermissionError("no")
+    with plugin_host().isolated("healthy", "reader x"):
+        raise OSError("full")
+    assert status("healthy").reason.startswith("reader x raised OSError: full")
 
 
 def test_a_target_that_fails_when_called_is_named(install: Install) -> None:
