@@ -13,21 +13,21 @@ from __future__ import annotations
 from synthgen.diffusion.denoiser import Denoiser, score
 from synthgen.diffusion.guidance import Guided, drop, null
 from synthgen.diffusion.loss import DenoisingLoss
-from synthgen.diffusion.samplers import Sampler, ancestral, ddim, heun, multistep
+from synthgen.diffusion.samplers import ANCESTRAL, DDIM, HEUN, MULTISTEP, Sampler
 from synthgen.diffusion.sigma import coefficients, grid, sigma_of_quantile, stratified_quantiles
 
 __all__ = [
+    "ANCESTRAL",
+    "DDIM",
+    "HEUN",
+    "MULTISTEP",
     "Denoiser",
     "DenoisingLoss",
     "Guided",
     "Sampler",
-    "ancestral",
     "coefficients",
-    "ddim",
     "drop",
     "grid",
-    "heun",
-    "multistep",
     "null",
     "score",
     "sigma_of_quantile",

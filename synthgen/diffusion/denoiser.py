@@ -23,7 +23,9 @@ __all__ = ["AnyDenoiser", "Denoiser", "score"]
 class AnyDenoiser(Protocol):
     """What samplers call: x `(B, C, *spatial)`, sigma `(B,)` > 0, conditions by name -> estimate of the clean x."""
 
-    def __call__(self, x: Tensor, sigma: Tensor, conditions: Mapping[str, Tensor]) -> Tensor: ...
+    def __call__(self, x: Tensor, sigma: Tensor, conditions: Mapping[str, Tensor]) -> Tensor:
+        """The estimate, of x's shape."""
+        ...
 
 
 class Denoiser(nn.Module):

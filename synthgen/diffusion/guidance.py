@@ -32,9 +32,7 @@ def null(conditions: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def drop(
-    conditions: Mapping[str, Tensor], specs: Iterable[Condition], generator: torch.Generator
-) -> dict[str, Tensor]:
+def drop(conditions: Mapping[str, Tensor], specs: Iterable[Condition], generator: torch.Generator) -> dict[str, Tensor]:
     """The conditions with each row of each turned to null with the probability `Condition.dropout`, independently.
 
     Args:

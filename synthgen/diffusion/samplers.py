@@ -4,9 +4,9 @@ In lambda = -ln sigma the ODE dx/dsigma = (x - D)/sigma has the exact solution
 
     x_t = (sigma_t / sigma_s) x_s + sigma_t  int_{lambda_s}^{lambda_t} e^lambda D(lambda) dlambda
 
-**multistep** puts the polynomial through the last p values of D under the integral (exponential Adams-Bashforth). p = 1 is
-DDIM, p = 2 and 3 are DPM-Solver++(2M) and (3M). Each new value of D is also used, at no further evaluation, to correct
-the step that led to it (exponential Adams-Moulton), as in the UniPC family.
+**multistep** puts the polynomial through the last p values of D under the integral (exponential Adams-Bashforth).
+p = 1 is DDIM, p = 2 and 3 are DPM-Solver++(2M) and (3M). Each new value of D is also used, at no further evaluation,
+to correct the step that led to it (exponential Adams-Moulton), as in the UniPC family.
 **heun** is the trapezoidal rule in sigma. **ancestral** draws from the posterior q(x_s | x_t, x_0 = D), which is DDPM:
 
     x_s = r x_t + (1 - r) D + sigma_s sqrt(1 - r) z,    r = sigma_s^2 / sigma_t^2
@@ -14,7 +14,8 @@ the step that led to it (exponential Adams-Moulton), as in the UniPC family.
 The last step goes to sigma = 0, where the solution is D itself, in all of them.
 
 Sources: Song et al. 2021, arXiv:2010.02502 (DDIM); Lu et al. 2022, arXiv:2211.01095 (DPM-Solver++); Zhao et al. 2023,
-arXiv:2302.04867 (UniPC); Karras et al. 2022, arXiv:2206.00364, algorithm 1 (Heun); Ho et al. 2020, arXiv:2006.11239 (DDPM).
+arXiv:2302.04867 (UniPC); Karras et al. 2022, arXiv:2206.00364, algorithm 1 (Heun); Ho et al. 2020, arXiv:2006.11239
+(DDPM).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from torch import Tensor
 from synthgen.diffusion.denoiser import AnyDenoiser
 from synthgen.errors import UsageError
 
-__all__ = ["Noise", "Sampler", "ancestral", "ddim", "heun", "multistep"]
+__all__ = ["ANCESTRAL", "DDIM", "HEUN", "MULTISTEP", "Noise", "Sampler"]
 
 Noise = Callable[[int], Tensor]
 """`noise(k)` is the standard normal noise of solver step k, of x's shape."""
@@ -169,14 +170,14 @@ def _two_each_but_the_last(evaluations: int) -> int:
     return max(1, (evaluations + 1) // 2)
 
 
-multistep = Sampler(_multistep, _one_each)
+MULTISTEP = Sampler(_multistep, _one_each)
 """Exponential Adams solver with a free corrector; the best below some 40 evaluations."""
 
-ddim = Sampler(_ddim, _one_each)
+DDIM = Sampler(_ddim, _one_each)
 """First-order solver; robust at any number of steps."""
 
-heun = Sampler(_heun, _two_each_but_the_last)
+HEUN = Sampler(_heun, _two_each_but_the_last)
 """Second-order single-step solver of EDM."""
 
-ancestral = Sampler(_ancestral, _one_each)
+ANCESTRAL = Sampler(_ancestral, _one_each)
 """DDPM's stochastic chain; needs many steps, forgives errors of the denoiser."""

@@ -174,7 +174,8 @@ def grid(name: str, steps: int, sigma_min: float, sigma_max: float) -> Tensor:
     if name not in _SCHEDULES:
         raise UsageError(f"unknown noise grid {name!r}", hint=f"Known: {', '.join(GRIDS)}.")
     if steps < 1 or not 0 < sigma_min < sigma_max:
-        raise UsageError(f"a grid needs steps >= 1 and 0 < sigma_min < sigma_max, got {steps}, {sigma_min}, {sigma_max}")
+        given = f"{steps}, {sigma_min} and {sigma_max}"
+        raise UsageError(f"a grid needs steps >= 1 and 0 < sigma_min < sigma_max, not {given}")
     u = torch.linspace(1, 0, steps, dtype=torch.float64)
     levels = _interpolate(_SCHEDULES[name], u, sigma_min, sigma_max)
     return torch.cat([levels, levels.new_zeros(1)]).float()

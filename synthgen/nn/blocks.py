@@ -2,14 +2,14 @@
 
     h = conv(silu(norm(x)));   y = skip(x) + conv(silu(mask (1 + scale(e)) norm(h) + mask shift(e)))
 
-scale and shift come from the embedding e of noise level and conditions (Dhariwal & Nichol 2021, arXiv:2105.05233); the last
-convolution of a block starts at zero, so a block starts as its skip. `mask` is dropout of whole feature maps (Tompson
-et al. 2015, arXiv:1411.4280) folded into scale and shift, where it costs nothing: dropout of single entries took a third
-of a 3x3 convolution's time.
+scale and shift come from the embedding e of noise level and conditions (Dhariwal & Nichol 2021, arXiv:2105.05233); the
+last convolution of a block starts at zero, so a block starts as its skip. `mask` is dropout of whole feature maps
+(Tompson et al. 2015, arXiv:1411.4280) folded into scale and shift, where it costs nothing: dropout of single entries
+took a third of a 3x3 convolution's time.
 
-Layout. Series run as images of height one, `(B, C, 1, L)`: in float32 on a CPU, channels-last 2-D convolutions with kernel
-(1, 3) are 1.7 to 2.4 times as fast as 1-D ones, and channels-last 3x3 ones 1.5 to 1.9 times as fast as contiguous ones.
-bfloat16 prefers the contiguous layout, and 1-D convolutions for series (measurements: docs/performance.md).
+Layout. Series run as images of height one, `(B, C, 1, L)`: in float32 on a CPU (Ice Lake, torch 2.15), channels-last
+2-D convolutions with kernel (1, 3) are 1.6 to 2.4 times as fast as 1-D ones, and channels-last 3x3 ones 1.5 to 1.9
+times as fast as contiguous ones. bfloat16 (AMX) prefers the contiguous layout, and 1-D convolutions for series.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ class ResidualBlock(nn.Module):
         if self.training and self.dropout > 0:
             mask = functional.dropout(torch.ones_like(scale), self.dropout)
             scale, shift = scale * mask, shift * mask
-        axes = [1] * (h.ndim - 2)
-        h = torch.addcmul(shift.unflatten(1, (-1, *axes)), self.norm_out(h).to(h.dtype), scale.unflatten(1, (-1, *axes)))
+        scale, shift = (part.reshape(*part.shape, *[1] * (h.ndim - 2)) for part in (scale, shift))
+        h = torch.addcmul(shift, self.norm_out(h).to(h.dtype), scale)
         return cast(Tensor, self.skip(x) + self.conv_out(functional.silu(h)))
 
 
@@ -122,7 +122,7 @@ class Attention(nn.Module):
         tokens = self.norm(x).flatten(2).transpose(1, 2)  # (B, T, C)
         q, k, v = self.qkv(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, heads, T, C / heads)
         mixed = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)  # (B, T, C)
-        return x + self.out(mixed).transpose(1, 2).reshape(x.shape)
+        return x + cast(Tensor, self.out(mixed)).transpose(1, 2).reshape(x.shape)
 
 
 def coarsen(x: Tensor, spatial: int) -> Tensor:

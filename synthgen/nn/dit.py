@@ -5,17 +5,19 @@
     z <- z + gate_2(e) * attention over c (modulated norm(z))             with more than one channel
     z <- z + gate_3(e) * MLP(modulated norm(z))
 
-norm is a LayerNorm without parameters, modulated by scale(e) and shift(e); all gates start at zero (AdaLN-zero), so that the network starts
-as the identity. Attention by axis costs C T (C + T) instead of (C T)^2, and the channels' identities are learned.
+norm is a LayerNorm without parameters, modulated by scale(e) and shift(e); all gates start at zero (AdaLN-zero), so a
+block starts as the identity. Attention by axis costs C T (C + T) instead of (C T)^2; the channels' identities are
+learned.
 
-Sources: Peebles & Xie 2023, arXiv:2212.09748 (DiT); Nie et al. 2023, arXiv:2211.14730 (patches of a series); Zhang & Yan 2023,
-"Crossformer" (attention over time, then channels).
+Sources: Peebles & Xie 2023, arXiv:2212.09748 (DiT); Nie et al. 2023, arXiv:2211.14730 (patches of a series); Zhang &
+Yan 2023, "Crossformer" (attention over time, then channels).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -91,14 +93,15 @@ class DiT(nn.Module):
         length = x.shape[2]
         edge = (0, padding_to(self.patch, length))
         values, present = functional.pad(x, edge), functional.pad(torch.ones_like(x), edge)
-        patches = torch.cat([part.unflatten(2, (-1, self.patch)) for part in (values, present)], dim=3)  # (B, C, T, 2p)
+        cut = [part.reshape(*part.shape[:2], -1, self.patch) for part in (values, present)]  # (B, C, T, p) each
+        patches = torch.cat(cut, dim=3)
         z = self.tokens(patches) + self.channel + _positions(patches.shape[2], self.width, x.device)  # (B, C, T, W)
         embedding = self.embedding(noise, conditions)
         for block in self.blocks:
             z = block(z, embedding)
         scale, shift = self.modulation(embedding)[:, None, None].chunk(2, dim=-1)
-        patches = self.head(self.norm(z) * (1 + scale) + shift)  # (B, C, T, p)
-        return patches.flatten(2)[:, :, :length].contiguous()
+        output = cast(Tensor, self.head(self.norm(z) * (1 + scale) + shift))  # (B, C, T, p)
+        return output.flatten(2)[:, :, :length].contiguous()
 
 
 class _Block(nn.Module):
@@ -124,7 +127,7 @@ class _Block(nn.Module):
             mixed = attention(tokens) if axis == 0 else attention(tokens.transpose(1, 2)).transpose(1, 2)
             z = z + gate * mixed
         scale, shift, gate = modulation[-3:]
-        return z + gate * self.mlp(self.norm(z) * (1 + scale) + shift)
+        return z + gate * cast(Tensor, self.mlp(self.norm(z) * (1 + scale) + shift))
 
 
 class _Attention(nn.Module):
@@ -139,8 +142,8 @@ class _Attention(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         b, r, t, w = z.shape
         q, k, v = self.qkv(z).view(b * r, t, 3, self.heads, w // self.heads).permute(2, 0, 3, 1, 4)
-        mixed: Tensor = functional.scaled_dot_product_attention(q, k, v)  # (B R, heads, T, W / heads)
-        return self.out(mixed.transpose(1, 2).reshape(b, r, t, w))  # type: ignore[no-any-return]
+        mixed = functional.scaled_dot_product_attention(q, k, v)  # (B R, heads, T, W / heads)
+        return cast(Tensor, self.out(mixed.transpose(1, 2).reshape(b, r, t, w)))
 
 
 def _positions(steps: int, width: int, device: torch.device) -> Tensor:

@@ -96,6 +96,6 @@ class PowerEma:
             key for key, value in expected.items() if value.shape != state[key].shape
         )
         if wrong:
-            raise RunError(f"the stored weight averages do not fit this network: {wrong[0]} (and {len(wrong) - 1} more)")
+            raise RunError(f"the stored weight averages do not fit this network: {wrong[0]} and {len(wrong) - 1} more")
         for key, value in expected.items():
             value.copy_(state[key])

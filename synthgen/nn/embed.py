@@ -83,7 +83,7 @@ class ConditionEmbedding(nn.Module):
         self.conditions = tuple(conditions)
         self.size = size
         self.parts = nn.ModuleList(
-            _ClassEmbedding(condition.size, size) if condition.kind == "class" else _VectorEmbedding(condition.size, size)
+            (_ClassEmbedding if condition.kind == "class" else _VectorEmbedding)(condition.size, size)
             for condition in self.conditions
         )
 
@@ -91,7 +91,7 @@ class ConditionEmbedding(nn.Module):
         """The embedding `(B, size)`.
 
         Args:
-            conditions: name -> `(B,)` classes, -1 null, or `(B, size)` vectors, NaN null; a missing name is null for all.
+            conditions: name -> `(B,)` classes (-1 null) or `(B, size)` vectors (NaN null); a missing name is null.
             like: any tensor with the batch size and the device.
         """
         total = torch.zeros(len(like), self.size, device=like.device)

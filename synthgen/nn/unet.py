@@ -3,10 +3,11 @@
     stem -> [blocks -> coarsen] x (levels - 1) -> blocks with attention at the coarsest -> [refine -> blocks] -> head
                     |________________________ skip, concatenated ________________________|
 
-A channel of ones beside x lets zero padding be told from data (Karras et al. 2024, arXiv:2312.02696, appendix B); inputs are
-padded to a multiple of the coarsest cell and outputs cropped, so every size works. With `patch` > 1 the stem
-is a convolution over patches and the head puts patches back (as in Saharia et al. 2022, "efficient U-Net", arXiv:2205.11487).
-Ronneberger et al. 2015, arXiv:1505.04597; Ho et al. 2020, arXiv:2006.11239.
+A channel of ones beside x lets zero padding be told from data (Karras et al. 2024, arXiv:2312.02696); inputs are padded
+to a multiple of the coarsest cell and outputs cropped, so every size works. With `patch` > 1 the stem is a convolution
+over patches and the head puts patches back.
+
+Sources: Ronneberger et al. 2015, arXiv:1505.04597; Ho et al. 2020, arXiv:2006.11239.
 """
 
 from __future__ import annotations
@@ -125,10 +126,11 @@ class UNet(nn.Module):
         p = self.patch
         if x.ndim == 3:
             h = h.flatten(2)  # (B, C p, L / p), from either layout
-            h = h.unflatten(1, (-1, p)).transpose(2, 3).flatten(2)
-        elif p > 1:
+            h = h.reshape(len(h), -1, p, h.shape[2]).transpose(2, 3).flatten(2)
+            return h[:, :, : x.shape[2]].contiguous()
+        if p > 1:
             h = functional.pixel_shuffle(h, p)
-        return h[(..., *[slice(extent) for extent in x.shape[2:]])].contiguous()
+        return h[:, :, : x.shape[2], : x.shape[3]].contiguous()
 
 
 def _laid_out(x: Tensor) -> Tensor:
