@@ -1,0 +1,31 @@
+"""synthgen: labelled synthetic data sets from conditional diffusion models, with proof. Public names load on first use."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from synthgen.evaluate import evaluate, score
+    from synthgen.generate import augment, generate
+    from synthgen.io.run import Run
+    from synthgen.train import train
+
+__all__ = ["Run", "__version__", "augment", "evaluate", "generate", "score", "train"]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Run": "synthgen.io.run",
+    "augment": "synthgen.generate",
+    "evaluate": "synthgen.evaluate",
+    "generate": "synthgen.generate",
+    "score": "synthgen.evaluate",
+    "train": "synthgen.train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'synthgen' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,270 @@
+"""The configuration of a run: what may be set, its default, and where each value came from.
+
+Order, weakest first: defaults < the modality's choice from the data < preset < file < environment < `--set` < flag.
+A key that nothing knows is an error with its exact path and a suggestion. TOML is read by the standard library.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from synthgen.errors import ConfigError
+
+__all__ = [
+    "DataConfig",
+    "EmaConfig",
+    "LossConfig",
+    "NetworkConfig",
+    "NoiseConfig",
+    "OptimConfig",
+    "RunConfig",
+    "SamplingConfig",
+    "TrainConfig",
+    "dump_toml",
+    "environment_overrides",
+    "load_toml",
+    "merge",
+    "parse_assignments",
+    "resolve",
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(_Section):
+    """How the user's data is read and split."""
+
+    path: str = Field("", description="file, folder or name of a demo set; empty: the modality's demo set")
+    label_column: str | None = Field(None, description="column (or key) that holds the label; guessed when unset")
+    group_column: str | None = Field(None, description="records with the same value never part at splitting")
+    id_column: str | None = Field(None, description="timeseries, long layout: which series a row belongs to")
+    time_column: str | None = Field(None, description="timeseries, long layout: what orders the rows of a series")
+    value_columns: tuple[str, ...] = Field((), description="timeseries: the channels; guessed when empty")
+    window: int | None = Field(None, ge=2, description="timeseries: cut long series into windows of this many steps")
+    stride: int | None = Field(None, ge=1, description="timeseries: steps between windows; window // 2 when unset")
+    image_size: int | None = Field(None, ge=4, le=1024, description="image, mask: resize to this height and width")
+    image_mode: Literal["auto", "grey", "rgb", "rgba"] = Field("auto", description="image, mask: convert to this mode")
+    holdout: float = Field(0.2, gt=0, lt=0.9, description="share kept for evaluation")
+    calibration: float = Field(0.1, ge=0, lt=0.9, description="share kept for calibrating anomaly scores")
+    validation: float = Field(0.05, ge=0, lt=0.9, description="share for the held-out loss; from 400 records on")
+
+
+class NetworkConfig(_Section):
+    """The network behind the denoiser."""
+
+    name: str = Field("unet", description="unet (any data), dit (series), or a plugin's")
+    width: int = Field(48, ge=8, description="channels at full resolution (unet) or token width (dit)")
+    multipliers: tuple[int, ...] = Field((1, 2), description="unet: width multiplier at each resolution")
+    blocks: int = Field(2, ge=1, description="residual blocks a resolution (unet) or transformer blocks (dit)")
+    attention: bool = Field(True, description="unet: self-attention at the coarsest resolution")
+    heads: int = Field(4, ge=1, description="attention heads")
+    patch: int = Field(1, ge=1, description="dit: time steps a token; unet: stem stride")
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout in residual blocks")
+
+
+class NoiseConfig(_Section):
+    """Parameterisation, training density over ln sigma and sigma range."""
+
+    parameterisation: Literal["edm", "epsilon", "v", "flow", "x"] = Field("edm", description="what the network predicts")
+    density: Literal["lognormal", "loguniform", "cosine", "linear", "logit-normal"] = Field(
+        "lognormal", description="distribution of ln sigma in training"
+    )
+    mean: float = Field(-0.8, description="lognormal: mean of ln sigma; logit-normal: mean of logit t")
+    std: float = Field(1.4, gt=0, description="lognormal: standard deviation of ln sigma; logit-normal: of logit t")
+    sigma_data: float = Field(0.5, gt=0, description="standard deviation of the encoded data")
+    sigma_min: float = Field(0.005, gt=0, description="smallest noise level when sampling")
+    sigma_max: float | None = Field(None, gt=0, description="largest; unset: the largest pairwise distance in the data")
+    stratified: bool = Field(True, description="spread the noise levels of a batch evenly over the density")
+
+
+class LossConfig(_Section):
+    """Weight of the denoising error."""
+
+    weight: Literal["edm", "uniform", "min-snr"] = Field("edm", description="weight on the squared error of D")
+    uncertainty: bool = Field(True, description="learn the weight of each noise level (Karras et al. 2024, eq. 14)")
+
+
+class OptimConfig(_Section):
+    """Optimiser and learning-rate schedule."""
+
+    name: Literal["adamw", "adam", "sgd"] = Field("adamw", description="optimiser")
+    lr: float = Field(1e-3, gt=0, description="peak learning rate")
+    betas: tuple[float, float] = Field((0.9, 0.99), description="Adam's decay rates")
+    weight_decay: float = Field(0.01, ge=0, description="on matrices only")
+    warmup: float = Field(0.03, ge=0, lt=1, description="share of training with rising learning rate")
+    cooldown: float = Field(0.4, ge=0, le=1, description="share of training with the rate falling to zero")
+    clip: float = Field(1.0, gt=0, description="largest gradient norm")
+    batch_size: int = Field(128, ge=1, description="records a step")
+
+
+class EmaConfig(_Section):
+    """Averages of the weights (Karras et al. 2024, power-function EMA)."""
+
+    widths: tuple[float, ...] = Field((0.05, 0.10, 0.20), description="relative widths; the best on held-out loss is kept")
+
+
+class TrainConfig(_Section):
+    """Budget, seed, precision and watching."""
+
+    samples: int | None = Field(None, ge=1, description="records seen in training; unset: chosen from the data size")
+    minutes: float | None = Field(None, gt=0, description="wall-clock budget instead of samples")
+    seed: int = Field(0, ge=0, description="seed of everything random")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: the faster in a timed probe")
+    threads: int | None = Field(None, ge=1, description="CPU threads; unset: all physical cores")
+    held_out_every: int = Field(10, ge=1, description="held-out loss is measured this many times in a run")
+    checkpoint_seconds: float = Field(30.0, gt=0, description="seconds between checkpoints")
+    early_stop: bool = Field(True, description="stop when the held-out loss has turned up")
+
+
+class SamplingConfig(_Section):
+    """Defaults of `generate` for this run."""
+
+    sampler: str = Field("multistep", description="multistep, ddim, heun, ancestral, or a plugin's")
+    steps: int = Field(16, ge=1, description="network evaluations a sample")
+    order: int = Field(3, ge=1, le=3, description="multistep: order of the solver")
+    grid: Literal["log", "edm", "cosine", "linear", "flow"] = Field("log", description="spacing of the noise levels")
+    guidance: float = Field(1.0, ge=0, description="classifier-free guidance weight; 1 is none")
+    guidance_interval: tuple[float, float] | None = Field(None, description="noise levels where guidance acts")
+    batch_size: int = Field(256, ge=1, description="records a network call")
+
+
+class RunConfig(_Section):
+    """Everything that decides what a run becomes."""
+
+    modality: str = Field(description="image, timeseries, mask, or a plugin's")
+    preset: str = Field("default", description="named set of choices of the modality")
+    data: DataConfig = DataConfig()
+    network: NetworkConfig = NetworkConfig()
+    noise: NoiseConfig = NoiseConfig()
+    loss: LossConfig = LossConfig()
+    optim: OptimConfig = OptimConfig()
+    ema: EmaConfig = EmaConfig()
+    train: TrainConfig = TrainConfig()
+    sampling: SamplingConfig = SamplingConfig()
+
+
+def merge(base: Mapping[str, Any], *layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested dictionaries, later layers over earlier ones; nothing is modified in place."""
+    merged = dict(base)
+    for layer in layers:
+        for key, value in layer.items():
+            below = merged.get(key)
+            merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def resolve(layers: Iterable[Mapping[str, Any]]) -> RunConfig:
+    """Merge the layers, weakest first, and check the result.
+
+    Raises:
+        ConfigError: naming the exact path of the first wrong key or value, with a suggestion.
+    """
+    try:
+        return RunConfig.model_validate(merge({}, *layers))
+    except ValidationError as error:
+        raise _explain(error) from error
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """A configuration file as nested dictionaries.
+
+    Raises:
+        ConfigError: missing, unreadable or not TOML (with line and column).
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"no configuration file at {path}") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} is not a readable TOML file: {error}") from error
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """`["train.seed=3", "network.multipliers=[1, 2]"]` as nested dictionaries; values are TOML, else plain strings.
+
+    Raises:
+        ConfigError: an assignment without `=`.
+    """
+    layers: dict[str, Any] = {}
+    for assignment in assignments:
+        path, separator, text = assignment.partition("=")
+        if not separator or not path.strip():
+            raise ConfigError(f"--set {assignment}: expected section.key=value", hint="For example --set optim.lr=5e-4")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text.strip()
+        for key in reversed(path.strip().split(".")):
+            value = {key: value}
+        layers = merge(layers, value)
+    return layers
+
+
+def environment_overrides(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """`SYNTHGEN_SET="train.seed=3;optim.lr=1e-3"` as nested dictionaries."""
+    text = (os.environ if environment is None else environment).get("SYNTHGEN_SET", "")
+    return parse_assignments(part for part in text.split(";") if part.strip())
+
+
+def dump_toml(config: RunConfig, *, comments: bool = False) -> str:
+    """The configuration as TOML; with comments, each key is explained. Unset keys are written as comments."""
+    lines: list[str] = []
+    for name, value in config:
+        if not isinstance(value, _Section):
+            lines.append(f"{name} = {_toml_value(value)}")
+    for name, section in config:
+        if not isinstance(section, _Section):
+            continue
+        lines.append("")
+        if comments:
+            lines.append(f"# {type(section).__doc__}")
+        lines.append(f"[{name}]")
+        for key, value in section:
+            if comments:
+                lines.append(f"# {type(section).model_fields[key].description}")
+            lines.append(f"# {key} is unset" if value is None else f"{key} = {_toml_value(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml_value(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case tuple() | list():
+            return "[" + ", ".join(_toml_value(item) for item in value) + "]"
+        case _:
+            # TOML's basic strings escape as JSON's do, but for DEL.
+            return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _explain(error: ValidationError) -> ConfigError:
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return ConfigError(f"configuration key {path}: {first['msg'][0].lower()}{first['msg'][1:]} (got {first['input']!r})")
+    known = [f"{path.rpartition('.')[0]}.{key}".lstrip(".") for key in _known_keys(path)]
+    close = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
+    hint = f"Did you mean {close[0]}?" if close else "`synthgen config init` prints every key with its meaning."
+    return ConfigError(f"unknown configuration key {path}", hint=hint)
+
+
+def _known_keys(path: str) -> list[str]:
+    model: type[BaseModel] = RunConfig
+    for part in path.split(".")[:-1]:
+        field = model.model_fields.get(part)
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return []
+        model = field.annotation
+    return list(model.model_fields)

@@ -1,0 +1,1 @@
+"""From a user's files to a source of records, split once and for all."""

@@ -1,0 +1,100 @@
+"""One way to open data: a demo set's name, a file or a folder, through the readers of a modality."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthgen import registry
+from synthgen.api import Records, Schema, Source
+from synthgen.config import DataConfig
+from synthgen.data.source import LazySource
+from synthgen.errors import DataError, UsageError
+
+__all__ = ["open_source", "relabel"]
+
+
+def open_source(modality: str, options: DataConfig) -> Source:
+    """Open a user's data.
+
+    Args:
+        modality: name of the modality.
+        options: `path` is a demo set's name, a file or a folder; empty opens the modality's demo set.
+
+    Raises:
+        DataError: nothing there, or no reader of the modality takes it; whatever the reader finds wrong.
+    """
+    demos = registry.names("datasets", modality)
+    name = options.path or registry.modality(modality).demo
+    path = Path(name).expanduser()
+    if name in demos and not path.exists():
+        source: Source = registry.create("datasets", name, modality)
+        return source
+    if not path.exists():
+        close = difflib.get_close_matches(name, demos, n=1)
+        hint = f"Did you mean the demo set {close[0]}?" if close else f"Demo sets of {modality}: {', '.join(demos)}."
+        raise DataError(f"no data at {name}: there is no such file or folder", hint=hint)
+    if path.is_dir() and not any(path.iterdir()):
+        raise DataError(f"the folder {path} is empty")
+    for reader_name in registry.names("readers", modality):
+        reader = registry.create("readers", reader_name, modality)
+        try:
+            if reader.accepts(path):
+                opened: Source = reader.read(path, options)
+                return opened
+        except PermissionError as error:
+            raise DataError(f"cannot read {error.filename or path}: permission denied") from error
+    raise DataError(
+        f"no reader of modality {modality} takes {path}",
+        hint=f"Readers: {', '.join(registry.names('readers', modality))}. Is it another --modality?",
+    )
+
+
+def relabel(source: Source, schema: Schema) -> Source:
+    """The same records with labels as indices into another schema's label names.
+
+    Raises:
+        DataError: a label name that the schema does not have.
+        UsageError: the data is of another modality or shape.
+    """
+    _check_same_kind(source.schema, schema)
+    if source.labels is None or not schema.labels:
+        return source
+    position = {name: index for index, name in enumerate(schema.labels)}
+    used = [source.schema.labels[index] for index in np.unique(source.labels)]
+    unknown = [name for name in used if name not in position]
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], schema.labels, n=1)
+        raise DataError(
+            f"the data has labels that the run does not know: {', '.join(unknown[:5])}",
+            hint=f"Did you mean {close[0]}?" if close else f"The run knows: {', '.join(schema.labels[:20])}.",
+        )
+    table = np.array([position.get(name, -1) for name in source.schema.labels], dtype=np.int64)
+
+    def load(indices: NDArray[np.int64]) -> Records:
+        records = source.read(indices)
+        return replace(records, label=None if records.label is None else table[records.label])
+
+    return LazySource(
+        replace(source.schema, labels=schema.labels),
+        len(source),
+        load,
+        labels=table[source.labels],
+        groups=source.groups,
+        official_split=source.official_split,
+        notes=source.notes,
+    )
+
+
+def _check_same_kind(found: Schema, wanted: Schema) -> None:
+    if found.modality != wanted.modality:
+        raise UsageError(f"the data is of modality {found.modality}, the run of {wanted.modality}")
+    if len(found.channels) != len(wanted.channels):
+        raise DataError(
+            f"the data has {len(found.channels)} channels ({', '.join(c.name for c in found.channels[:8])}), "
+            f"the run {len(wanted.channels)} ({', '.join(c.name for c in wanted.channels[:8])})"
+        )

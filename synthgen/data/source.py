@@ -1,0 +1,94 @@
+"""The two ready-made sources: records in memory, and records behind a load function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthgen.api import Records, Schema
+from synthgen.errors import DataError
+
+__all__ = ["ArraySource", "LazySource"]
+
+
+class ArraySource:
+    """A source whose records are in memory.
+
+    Args:
+        schema: what one record is.
+        records: all of them.
+        groups: `(N,)` records of one group never part at splitting.
+        official_split: `(N,)` of `"train"` and `"test"` where the data set comes with a split.
+        notes: sentences for the user.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        records: Records,
+        *,
+        groups: NDArray[Any] | None = None,
+        official_split: NDArray[Any] | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        _check_size(len(records))
+        self.schema = schema
+        self.records = records
+        self.labels = records.label
+        self.groups = groups
+        self.official_split = official_split
+        self.notes = tuple(notes)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def read(self, indices: NDArray[np.int64]) -> Records:
+        """The records at these positions."""
+        return self.records.take(indices)
+
+
+class LazySource:
+    """A source that loads records when they are asked for.
+
+    Args:
+        schema: what one record is.
+        size: number of records.
+        load: `(indices) -> Records`, in the order of the indices.
+        labels: `(N,)` index into `schema.labels`, or None.
+        groups, official_split, notes: see `ArraySource`.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        size: int,
+        load: Callable[[NDArray[np.int64]], Records],
+        *,
+        labels: NDArray[np.int64] | None = None,
+        groups: NDArray[Any] | None = None,
+        official_split: NDArray[Any] | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        _check_size(size)
+        self.schema = schema
+        self.labels = labels
+        self.groups = groups
+        self.official_split = official_split
+        self.notes = tuple(notes)
+        self._size = size
+        self._load = load
+
+    def __len__(self) -> int:
+        return self._size
+
+    def read(self, indices: NDArray[np.int64]) -> Records:
+        """The records at these positions, loaded now."""
+        return self._load(indices)
+
+
+def _check_size(size: int) -> None:
+    if size < 1:
+        raise DataError("the data holds no records", hint="`synthgen inspect PATH` shows what was understood of a file.")

@@ -1,0 +1,1 @@
+"""Files: atomic writing, Parquet shards, image folders, run directories, cards and manifests."""
