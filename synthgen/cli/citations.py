@@ -1,0 +1,173 @@
+"""The techniques that synthgen uses, where each comes from, and which runs use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from synthgen.config import RunConfig
+
+__all__ = ["TECHNIQUES", "Technique", "used_by"]
+
+
+@dataclass(frozen=True)
+class Technique:
+    """One technique and its paper.
+
+    Args:
+        key: BibTeX key.
+        purpose: what synthgen uses it for.
+        authors, title, venue, year: of the paper; authors joined by " and ".
+        used: whether a run of this configuration uses it.
+    """
+
+    key: str
+    purpose: str
+    authors: str
+    title: str
+    venue: str
+    year: int
+    used: Callable[[RunConfig], bool]
+
+    def text(self) -> str:
+        """One line for a reference list."""
+        names = self.authors.split(" and ")
+        who = names[0] if len(names) == 1 else f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
+        return f"{who} ({self.year}). {self.title}. {self.venue}."
+
+    def bibtex(self) -> str:
+        """A BibTeX entry."""
+        return (
+            f"@misc{{{self.key},\n  author = {{{self.authors}}},\n  title = {{{{{self.title}}}}},\n"
+            f"  howpublished = {{{self.venue}}},\n  year = {{{self.year}}}\n}}"
+        )
+
+
+def _always(config: RunConfig) -> bool:
+    return True
+
+
+TECHNIQUES: tuple[Technique, ...] = (
+    Technique(
+        "karras2022edm", "preconditioning, noise levels, Heun sampler",
+        "Tero Karras and Miika Aittala and Timo Aila and Samuli Laine",
+        "Elucidating the Design Space of Diffusion-Based Generative Models", "NeurIPS", 2022, _always,
+    ),
+    Technique(
+        "karras2024edm2", "learned uncertainty weight and power-function EMA",
+        "Tero Karras and Miika Aittala and Jaakko Lehtinen and Janne Hellsten and Timo Aila and Samuli Laine",
+        "Analyzing and Improving the Training Dynamics of Diffusion Models", "CVPR", 2024, _always,
+    ),
+    Technique(
+        "ho2022guidance", "condition dropout and classifier-free guidance",
+        "Jonathan Ho and Tim Salimans", "Classifier-Free Diffusion Guidance", "arXiv 2207.12598", 2022, _always,
+    ),
+    Technique(
+        "kynkaanniemi2024interval", "guidance in an interval of noise levels",
+        "Tuomas Kynkäänniemi and Miika Aittala and Tero Karras and Samuli Laine and Timo Aila and Jaakko Lehtinen",
+        "Applying Guidance in a Limited Interval Improves Sample and Distribution Quality in Diffusion Models",
+        "NeurIPS", 2024, lambda config: config.sampling.guidance_interval is not None,
+    ),
+    Technique(
+        "lu2022dpmpp", "multistep exponential sampler",
+        "Cheng Lu and Yuhao Zhou and Fan Bao and Jianfei Chen and Chongxuan Li and Jun Zhu",
+        "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models", "arXiv 2211.01095", 2022,
+        lambda config: config.sampling.sampler == "multistep",
+    ),
+    Technique(
+        "song2021ddim", "DDIM sampler",
+        "Jiaming Song and Chenlin Meng and Stefano Ermon", "Denoising Diffusion Implicit Models", "ICLR", 2021,
+        lambda config: config.sampling.sampler == "ddim",
+    ),
+    Technique(
+        "ho2020ddpm", "prediction of the noise, or ancestral sampler",
+        "Jonathan Ho and Ajay Jain and Pieter Abbeel", "Denoising Diffusion Probabilistic Models", "NeurIPS", 2020,
+        lambda config: (
+            config.noise.parameterisation == "epsilon"
+            or config.noise.density == "linear"
+            or config.sampling.sampler == "ancestral"
+        ),
+    ),
+    Technique(
+        "nichol2021improved", "cosine noise schedule",
+        "Alex Nichol and Prafulla Dhariwal", "Improved Denoising Diffusion Probabilistic Models", "ICML", 2021,
+        lambda config: config.noise.density == "cosine" or config.sampling.grid == "cosine",
+    ),
+    Technique(
+        "salimans2022progressive", "prediction of the velocity v",
+        "Tim Salimans and Jonathan Ho", "Progressive Distillation for Fast Sampling of Diffusion Models", "ICLR", 2022,
+        lambda config: config.noise.parameterisation == "v",
+    ),
+    Technique(
+        "lipman2023flow", "prediction of the flow velocity",
+        "Yaron Lipman and Ricky T. Q. Chen and Heli Ben-Hamu and Maximilian Nickel and Matt Le",
+        "Flow Matching for Generative Modeling", "ICLR", 2023,
+        lambda config: config.noise.parameterisation == "flow",
+    ),
+    Technique(
+        "esser2024scaling", "logit-normal density of flow times",
+        "Patrick Esser and Sumith Kulal and Andreas Blattmann and others",
+        "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis", "ICML", 2024,
+        lambda config: config.noise.density == "logit-normal",
+    ),
+    Technique(
+        "hang2023minsnr", "loss weight",
+        "Tiankai Hang and Shuyang Gu and Chen Li and Jianmin Bao and Dong Chen and Han Hu and Xin Geng and Baining Guo",
+        "Efficient Diffusion Training via Min-SNR Weighting Strategy", "ICCV", 2023,
+        lambda config: config.loss.weight == "min-snr",
+    ),
+    Technique(
+        "ronneberger2015unet", "network",
+        "Olaf Ronneberger and Philipp Fischer and Thomas Brox",
+        "U-Net: Convolutional Networks for Biomedical Image Segmentation", "MICCAI", 2015,
+        lambda config: config.network.name == "unet",
+    ),
+    Technique(
+        "peebles2023dit", "network",
+        "William Peebles and Saining Xie", "Scalable Diffusion Models with Transformers", "ICCV", 2023,
+        lambda config: config.network.name == "dit",
+    ),
+    Technique(
+        "loshchilov2019adamw", "optimiser",
+        "Ilya Loshchilov and Frank Hutter", "Decoupled Weight Decay Regularization", "ICLR", 2019,
+        lambda config: config.optim.name == "adamw",
+    ),
+    Technique(
+        "salmon2011philox", "counter-based random numbers: same seed, same data set",
+        "John K. Salmon and Mark A. Moraes and Ron O. Dror and David E. Shaw",
+        "Parallel Random Numbers: As Easy as 1, 2, 3", "SC", 2011, _always,
+    ),
+    Technique(
+        "dempster2021minirocket", "judge of time series",
+        "Angus Dempster and Daniel F. Schmidt and Geoffrey I. Webb",
+        "MiniRocket: A Very Fast (Almost) Deterministic Transform for Time Series Classification", "KDD", 2021,
+        lambda config: config.modality == "timeseries",
+    ),
+    Technique(
+        "kynkaanniemi2019precision", "precision and recall in the report",
+        "Tuomas Kynkäänniemi and Tero Karras and Samuli Laine and Jaakko Lehtinen and Timo Aila",
+        "Improved Precision and Recall Metric for Assessing Generative Models", "NeurIPS", 2019, _always,
+    ),
+    Technique(
+        "lopezpaz2017c2st", "classifier two-sample test in the report",
+        "David Lopez-Paz and Maxime Oquab", "Revisiting Classifier Two-Sample Tests", "ICLR", 2017, _always,
+    ),
+    Technique(
+        "bates2023conformal", "conformal p-values of anomaly scores",
+        "Stephen Bates and Emmanuel Candès and Lihua Lei and Yaniv Romano and Matteo Sesia",
+        "Testing for Outliers with Conformal p-values", "Annals of Statistics", 2023, _always,
+    ),
+    Technique(
+        "benjamini1995fdr", "flags among the anomaly scores",
+        "Yoav Benjamini and Yosef Hochberg",
+        "Controlling the False Discovery Rate: A Practical and Powerful Approach to Multiple Testing",
+        "Journal of the Royal Statistical Society B", 1995, _always,
+    ),
+)  # fmt: skip
+
+
+def used_by(config: RunConfig) -> list[Technique]:
+    """The techniques that a run of this configuration uses, in the order of the table."""
+    return [technique for technique in TECHNIQUES if technique.used(config)]

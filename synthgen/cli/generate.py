@@ -1,0 +1,150 @@
+"""`synthgen generate`: a run in, a labelled synthetic data set on disk out.
+
+`--json`: `{"dataset", "n", "format", "run", "seed", "labels": {name: count}}`; with `--dry-run` the plan instead.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from synthgen.cli.console import Console, reporting
+from synthgen.cli.label_option import chosen_labels
+from synthgen.cli.shared_options import (
+    ForceOption,
+    GuidanceOption,
+    OutOption,
+    RunOption,
+    SamplerOption,
+    SeedOption,
+    StepsOption,
+    parse_pairs,
+)
+from synthgen.errors import UsageError
+
+if TYPE_CHECKING:
+    from synthgen.generate.dataset import Dataset
+
+__all__ = ["describe_dataset", "generate"]
+
+_WRITING = "What is written"
+_WORKING = "Who does the work"
+
+
+@reporting
+def generate(
+    console: Console,
+    *,
+    run: RunOption = None,
+    n: Annotated[int | None, typer.Option("--n", "-n", metavar="N", help="How many records.")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label",
+            metavar="[VALUE...]",
+            help="Bare: every class equally. With one or several values: those classes. Absent: as in training.",
+        ),
+    ] = None,
+    balance: Annotated[
+        bool | None,
+        typer.Option("--balance/--as-trained", help="Chosen classes equally, or as often as in training."),
+    ] = None,
+    count: Annotated[
+        list[str] | None, typer.Option("--count", metavar="NAME=K", help="K records of a class; repeat for several.")
+    ] = None,
+    guidance: GuidanceOption = None,
+    steps: StepsOption = None,
+    sampler: SamplerOption = None,
+    seed: SeedOption = 0,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", "-f", metavar="F", help="Name from `synthgen list writers`.", rich_help_panel=_WRITING
+        ),
+    ] = None,
+    layout: Annotated[
+        str | None, typer.Option(metavar="L", help="Series: wide (default) or long.", rich_help_panel=_WRITING)
+    ] = None,
+    out: OutOption = None,
+    shards: Annotated[
+        int | None, typer.Option(metavar="K", min=1, help="Number of files.", rich_help_panel=_WRITING)
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", "-w", metavar="W", min=1, help="Processes.", rich_help_panel=_WORKING)
+    ] = 1,
+    executor: Annotated[
+        str, typer.Option(metavar="E", help="local, torchrun or ray.", rich_help_panel=_WORKING)
+    ] = "local",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")] = False,
+    force: ForceOption = False,
+) -> None:
+    """Write a labelled synthetic data set.
+
+    The label column is always written. The same command again completes what is missing; the same seed gives the same
+    records.
+    """
+    labels = chosen_labels(label)
+    counts = _counts(count)
+    total = _total(n, counts)
+    if executor not in ("local", "torchrun", "ray"):
+        raise UsageError(f"--executor {executor}: expected local, torchrun or ray")
+    if layout not in (None, "wide", "long"):
+        raise UsageError(f"--layout {layout}: expected wide or long")
+    from synthgen.generate import generate as generate_dataset
+
+    with console.progress("generate") as progress:
+        dataset = generate_dataset(
+            run,
+            n=total,
+            labels=labels,
+            balance=balance,
+            counts=counts or None,
+            guidance=guidance,
+            steps=steps,
+            sampler=sampler,
+            seed=seed,
+            format=format,
+            out=out,
+            shards=shards,
+            executor=executor,
+            workers=workers,
+            dry_run=dry_run,
+            force=force,
+            progress=progress,
+            options={} if layout is None else {"layout": layout},
+        )
+    document = describe_dataset(dataset)
+    console.result(_summary(document, dry_run=dry_run), document)
+    if not dry_run:
+        console.note(f"Next: synthgen evaluate --synthetic {dataset.path}")
+
+
+def describe_dataset(dataset: Dataset) -> dict[str, Any]:
+    """What `synthgen generate --json` prints."""
+    return {"dataset": str(dataset.path), "n": dataset.n, "format": dataset.format, **dataset.provenance}
+
+
+def _summary(document: dict[str, Any], *, dry_run: bool) -> str:
+    verb = "would be written to" if dry_run else "in"
+    return f"{document['dataset']}\n  {document['n']:,} records {verb} format {document['format']}"
+
+
+def _counts(texts: list[str] | None) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for name, value in parse_pairs(texts, "--count", "cat=100").items():
+        if not value.isdecimal():
+            raise UsageError(f"--count {name}={value}: expected a whole number of records, 0 or more")
+        counts[name] = int(value)
+    return counts
+
+
+def _total(n: int | None, counts: dict[str, int]) -> int:
+    if n is None and not counts:
+        raise UsageError("how many records?", hint="Add --n, for example --n 1000, or --count NAME=K.")
+    total = sum(counts.values()) if n is None else n
+    if total <= 0:
+        raise UsageError(f"--n {total}: nothing to generate", hint="Ask for at least one record.")
+    if counts and n is not None and sum(counts.values()) != n:
+        raise UsageError(f"--count adds up to {sum(counts.values())}, --n says {n}", hint="Leave --n away.")
+    return total

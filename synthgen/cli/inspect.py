@@ -1,0 +1,179 @@
+"""`synthgen inspect FILE`: what was understood of a file or folder, before anything is trained on it.
+
+`--json`: `{"path", "modality", "reader", "records", "shape", "channels": [{"name", "kind", "unit", "low", "high"}],
+"labels": {name: count}, "conditions", "split", "notes", "megabytes"}`.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from synthgen.cli.console import Console, reporting
+from synthgen.cli.shared_options import LabelColumnOption, ModalityOption, SetOption
+from synthgen.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from synthgen.api import Records, Source
+    from synthgen.config import DataConfig
+
+__all__ = ["inspect"]
+
+_SAMPLE = 256
+
+
+@reporting
+def inspect(
+    console: Console,
+    *,
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="File, folder or name of a demo set.", show_default=False)
+    ],
+    modality: ModalityOption = None,
+    label_column: LabelColumnOption = None,
+    window: Annotated[int | None, typer.Option(metavar="L", help="Cut long series into windows of L steps.")] = None,
+    image_size: Annotated[int | None, typer.Option(metavar="S", help="Resize images and masks to S x S.")] = None,
+    assignments: SetOption = None,
+) -> None:
+    """Show what synthgen understands of your data: records, shape, channels, labels, what it converts or leaves out."""
+    from synthgen.cli.user_layers import user_layers
+
+    layers = user_layers(
+        None,
+        assignments,
+        {
+            "data.path": file,
+            "data.label_column": label_column,
+            "data.window": window,
+            "data.image_size": image_size,
+        },
+    )
+    from synthgen.config import resolve
+
+    options = resolve([{"modality": modality or "unknown"}, layers]).data
+    name, reader = _recognise(file, modality)
+    source = _open(name, options)
+    document = {"path": file, "modality": name, "reader": reader, **_describe(source)}
+    console.result(_text(document), document)
+
+
+def _recognise(file: str, modality: str | None) -> tuple[str, str]:
+    """Modality and reader of a path or demo set; the first reader that accepts it."""
+    from synthgen import registry
+
+    demo_sets = [each.spec for each in registry.specs("datasets") if each.spec.name == file]
+    for spec in demo_sets:
+        if modality in (None, spec.modality):
+            return spec.modality, "demo set"
+    path = Path(file)
+    if not path.exists():
+        known = sorted({each.spec.name for each in registry.specs("datasets")})
+        raise DataError(f"{file} is no file, no folder and no demo set", hint=f"The demo sets are {', '.join(known)}.")
+    candidates = [
+        (each.spec.modality, each.spec.name)
+        for each in registry.specs("readers", modality or "")
+        if registry.create("readers", each.spec.name, each.spec.modality).accepts(path)
+    ]
+    if modality is not None:
+        return modality, next((reader for owner, reader in candidates if owner == modality), "")
+    modalities = list(dict.fromkeys(owner for owner, _ in candidates))
+    if not modalities:
+        raise DataError(f"no reader recognises {file}", hint="`synthgen list readers` says what can be read.")
+    if len(modalities) > 1:
+        raise UsageError(
+            f"{file} could be read as {' or '.join(modalities)}", hint=f"Add --modality {modalities[0]}, for example."
+        )
+    return candidates[0]
+
+
+def _open(modality: str, options: DataConfig) -> Source:
+    from synthgen.data.opening import open_source
+
+    return open_source(modality, options)
+
+
+def _describe(source: Source) -> dict[str, Any]:
+    import numpy as np
+
+    schema = source.schema
+    count = len(source)
+    chosen = np.unique(np.linspace(0, max(count - 1, 0), min(count, _SAMPLE)).astype(np.int64))
+    sample = source.read(chosen)
+    labels: dict[str, int] = {}
+    if source.labels is not None:
+        tally = np.bincount(source.labels[source.labels >= 0], minlength=len(schema.labels))
+        labels = {name: int(number) for name, number in zip(schema.labels, tally, strict=False)}
+    return {
+        "records": count,
+        "shape": list(schema.shape),
+        "channels": _channels(source, sample),
+        "label_column": schema.label_column if labels else None,
+        "labels": labels,
+        "conditions": [condition.name for condition in schema.conditions],
+        "groups": None if source.groups is None else len(np.unique(source.groups)),
+        "official_split": None if source.official_split is None else _tally(source.official_split),
+        "notes": list(source.notes),
+        "megabytes": round(count * math.prod(schema.shape) * 4 / 1e6, 1),
+    }
+
+
+def _channels(source: Source, sample: Records) -> list[dict[str, Any]]:
+    """Name, kind and range; where the schema knows no range, the range of the sample."""
+    channels = []
+    for position, channel in enumerate(source.schema.channels):
+        low, high = channel.low, channel.high
+        if low is None or high is None:
+            low, high = _range(sample, position)
+        channels.append({"name": channel.name, "kind": channel.kind, "unit": channel.unit, "low": low, "high": high})
+    return channels
+
+
+def _range(sample: Records, position: int) -> tuple[float | None, float | None]:
+    import numpy as np
+
+    if "values" in sample.columns:
+        values = np.asarray(sample["values"][:, position], dtype=np.float64)
+        values = values[np.isfinite(values)]
+    elif "image" in sample.columns and sample["image"].ndim == 4 and position < sample["image"].shape[-1]:
+        values = np.asarray(sample["image"][..., position], dtype=np.float64)
+    else:
+        return None, None
+    return (float(values.min()), float(values.max())) if values.size else (None, None)
+
+
+def _tally(values: Any) -> dict[str, int]:
+    import numpy as np
+
+    names, counts = np.unique(values, return_counts=True)
+    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+
+
+def _text(document: dict[str, Any]) -> str:
+    shape = " x ".join(str(size) for size in document["shape"])
+    lines = [
+        f"{document['path']}: {document['modality']}"
+        + (f", read as {document['reader']}" if document["reader"] else ""),
+        f"  records   {document['records']:,}, each {shape} (channels first), {document['megabytes']:g} MB in memory",
+    ]
+    for channel in document["channels"]:
+        known = channel["low"] is not None and channel["high"] is not None
+        span = f"{channel['low']:.4g} to {channel['high']:.4g}" if known else "unknown range"
+        unit = f" {channel['unit']}" if channel["unit"] else ""
+        lines.append(f"  channel   {channel['name']}: {channel['kind']}, {span}{unit}")
+    if document["labels"]:
+        counts = ", ".join(f"{name} {count:,}" for name, count in list(document["labels"].items())[:20])
+        more = "" if len(document["labels"]) <= 20 else f", and {len(document['labels']) - 20} more"
+        lines.append(f"  labels    {len(document['labels'])} in {document['label_column']!r}: {counts}{more}")
+    else:
+        lines.append("  labels    none")
+    if document["groups"] is not None:
+        lines.append(f"  groups    {document['groups']:,}, kept together at splitting")
+    if document["official_split"]:
+        lines.append(
+            "  split     " + ", ".join(f"{name} {count:,}" for name, count in document["official_split"].items())
+        )
+    lines.extend(f"  note      {note}" for note in document["notes"])
+    return "\n".join(lines)

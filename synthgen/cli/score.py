@@ -1,0 +1,76 @@
+"""`synthgen score`: a run and data in, a calibrated anomaly score for each record out.
+
+`--json`: `{"scores", "report", "records", "flagged", "q", ...}`: what `ScoreResult.json` holds, and the paths.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from synthgen.cli.console import Console, reporting
+from synthgen.cli.shared_options import (
+    AnomalyLabelOption,
+    DataOption,
+    LabelColumnOption,
+    OutOption,
+    RunOption,
+    SeedOption,
+)
+from synthgen.errors import UsageError
+
+if TYPE_CHECKING:
+    from synthgen.evaluate.anomaly import ScoreResult
+
+__all__ = ["describe_scores", "score", "summarise_scores"]
+
+
+@reporting
+def score(
+    console: Console,
+    *,
+    run: RunOption = None,
+    data: DataOption = None,
+    out: OutOption = None,
+    q: Annotated[
+        float, typer.Option("--q", metavar="Q", help="Share of false flags among the flagged (Benjamini-Hochberg).")
+    ] = 0.1,
+    alpha: Annotated[
+        float | None, typer.Option("--alpha", metavar="A", help="Flag every p-value up to A instead, each by itself.")
+    ] = None,
+    label_column: LabelColumnOption = None,
+    anomaly_label: AnomalyLabelOption = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Say which records look anomalous to the model, with calibrated p-values and where in the record."""
+    for name, value in (("--q", q), ("--alpha", alpha)):
+        if value is not None and not 0 < value < 1:
+            raise UsageError(f"{name} {value:g}: expected a share between 0 and 1")
+    if data is None:
+        raise UsageError("which records?", hint="Add --data with a file, a folder or the name of a demo set.")
+    from synthgen.evaluate import score as score_data
+
+    with console.progress("score") as progress:
+        result = score_data(
+            run,
+            data,
+            out=out,
+            q=q,
+            alpha=alpha,
+            label_column=label_column,
+            anomaly_labels=anomaly_label or None,
+            seed=seed,
+            progress=progress,
+        )
+    console.result(summarise_scores(result), describe_scores(result))
+
+
+def describe_scores(result: ScoreResult) -> dict[str, Any]:
+    """What `synthgen score --json` prints."""
+    return dict(result.json)
+
+
+def summarise_scores(result: ScoreResult) -> str:
+    """The same for a person."""
+    return "\n".join([*result.verdict, str(result.path)])

@@ -1,0 +1,145 @@
+"""`synthgen train`: data in, a run directory out.
+
+`--json`: `{"run", "modality", "preset", "data", "records", "labels", "samples", "held_out", "seconds", "fingerprint"}`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from synthgen.cli.console import Console, reporting
+from synthgen.cli.shared_options import (
+    ConfigFileOption,
+    DataOption,
+    ForceOption,
+    LabelColumnOption,
+    ModalityOption,
+    SetOption,
+)
+from synthgen.cli.user_layers import checked_layers
+from synthgen.errors import UsageError
+
+if TYPE_CHECKING:
+    from synthgen.io.run import Run
+
+__all__ = ["describe_run", "train"]
+
+_DATA = "How the data is read"
+
+
+@reporting
+def train(
+    console: Console,
+    *,
+    modality: ModalityOption = None,
+    data: DataOption = None,
+    label_column: LabelColumnOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="RUN", help="Run directory; runs/<modality>-<data>-<n> when absent."),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", "-p", metavar="P", help="Named set of choices of the modality.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", metavar="M", help="Train for this long. Not together with --samples.")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option("--samples", metavar="N", help="Train on this many records, repeats counted.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="S", help="Seed of everything random.")] = None,
+    resume: Annotated[bool, typer.Option("--resume/--no-resume", help="Go on where the run in --out stopped.")] = True,
+    init: Annotated[
+        Path | None, typer.Option("--init", metavar="RUN", help="Start from the weights of another run (fine-tuning).")
+    ] = None,
+    config: ConfigFileOption = None,
+    assignments: SetOption = None,
+    force: ForceOption = False,
+    group_column: Annotated[
+        str | None,
+        typer.Option(metavar="C", help="Records with the same value never part at splitting.", rich_help_panel=_DATA),
+    ] = None,
+    id_column: Annotated[
+        str | None, typer.Option(metavar="C", help="Long tables: which series a row belongs to.", rich_help_panel=_DATA)
+    ] = None,
+    time_column: Annotated[
+        str | None, typer.Option(metavar="C", help="Long tables: what orders the rows.", rich_help_panel=_DATA)
+    ] = None,
+    value_column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="C", help="Series: a channel; repeat for several.", rich_help_panel=_DATA),
+    ] = None,
+    window: Annotated[
+        int | None, typer.Option(metavar="L", help="Cut long series into windows of L steps.", rich_help_panel=_DATA)
+    ] = None,
+    stride: Annotated[
+        int | None, typer.Option(metavar="L", help="Steps from one window to the next.", rich_help_panel=_DATA)
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(metavar="S", help="Resize images and masks to S x S.", rich_help_panel=_DATA)
+    ] = None,
+) -> None:
+    """Train a conditional diffusion model on your data, or on the modality's own demo set.
+
+    The same command again resumes a run that was interrupted. Any other choice is a configuration key:
+    `synthgen config init` prints them all, `--set section.key=value` sets one.
+    """
+    if minutes is not None and samples is not None:
+        raise UsageError("--minutes and --samples are two budgets for one training", hint="Give one of them.")
+    overrides = checked_layers(
+        config,
+        assignments,
+        {
+            "modality": modality,
+            "preset": preset,
+            "data.path": data,
+            "data.label_column": label_column,
+            "data.group_column": group_column,
+            "data.id_column": id_column,
+            "data.time_column": time_column,
+            "data.value_columns": value_column or None,
+            "data.window": window,
+            "data.stride": stride,
+            "data.image_size": image_size,
+            "train.minutes": minutes,
+            "train.samples": samples,
+            "train.seed": seed,
+        },
+    )
+    from synthgen.train import train as train_run
+
+    with console.progress("train") as progress:
+        run = train_run(overrides, out=out, resume=resume, force=force, init=init, progress=progress)
+    document = describe_run(run)
+    console.result(_summary(document), document)
+    console.note(f"Next: synthgen generate --run {run.path} --n 1000 --label")
+
+
+def describe_run(run: Run) -> dict[str, Any]:
+    """What `synthgen train --json` prints."""
+    history = run.history()
+    held_out = [row["loss"] for row in history if row.get("kind") == "held_out"]
+    return {
+        "run": str(run.path),
+        "modality": run.config.modality,
+        "preset": run.config.preset,
+        "data": run.config.data.path,
+        "records": len(run.split.train),
+        "labels": list(run.schema.labels),
+        "samples": max((row["samples"] for row in history), default=0),
+        "held_out": min(held_out) if held_out else None,
+        "seconds": max((row.get("seconds", 0.0) for row in history), default=0.0),
+        "fingerprint": run.fingerprint,
+    }
+
+
+def _summary(document: dict[str, Any]) -> str:
+    held_out = "" if document["held_out"] is None else f", held-out loss {document['held_out']:.4f}"
+    return (
+        f"{document['run']}\n"
+        f"  {document['modality']}, {document['records']:,} training records, {len(document['labels'])} classes; "
+        f"trained on {document['samples']:,} samples in {document['seconds']:.0f} s{held_out}"
+    )
