@@ -41,7 +41,7 @@ def demo(
     from synthgen import registry
 
     for name in names:
-        registry.load("modalities", name)
+        registry.find("modalities", name)
     results = [_demonstrate(console, name, minutes, out / name) for name in names]
     console.result("\n\n".join(_text(result) for result in results), {"modalities": results})
 

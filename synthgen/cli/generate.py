@@ -89,8 +89,7 @@ def generate(
     total = _total(n, counts)
     if executor not in ("local", "torchrun", "ray"):
         raise UsageError(f"--executor {executor}: expected local, torchrun or ray")
-    if layout not in (None, "wide", "long"):
-        raise UsageError(f"--layout {layout}: expected wide or long")
+    chosen_format = _format(format, layout)
     from synthgen.generate import generate as generate_dataset
 
     with console.progress("generate") as progress:
@@ -104,7 +103,7 @@ def generate(
             steps=steps,
             sampler=sampler,
             seed=seed,
-            format=format,
+            format=chosen_format,
             out=out,
             shards=shards,
             executor=executor,
@@ -112,7 +111,6 @@ def generate(
             dry_run=dry_run,
             force=force,
             progress=progress,
-            options={} if layout is None else {"layout": layout},
         )
     document = describe_dataset(dataset)
     console.result(_summary(document, dry_run=dry_run), document)
@@ -128,6 +126,17 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
 def _summary(document: dict[str, Any], *, dry_run: bool) -> str:
     verb = "would be written to" if dry_run else "in"
     return f"{document['dataset']}\n  {document['n']:,} records {verb} format {document['format']}"
+
+
+def _format(format: str | None, layout: str | None) -> str | None:
+    """The writer's name: `--layout` is a plainer way to name the two Parquet writers of time series."""
+    if layout not in (None, "wide", "long"):
+        raise UsageError(f"--layout {layout}: expected wide or long")
+    if layout is None:
+        return format
+    if format not in (None, "parquet"):
+        raise UsageError(f"--layout {layout} is for Parquet, --format says {format}", hint="Leave one of them away.")
+    return "long" if layout == "long" else "parquet"
 
 
 def _counts(texts: list[str] | None) -> dict[str, int]:

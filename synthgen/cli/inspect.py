@@ -1,7 +1,8 @@
 """`synthgen inspect FILE`: what was understood of a file or folder, before anything is trained on it.
 
-`--json`: `{"path", "modality", "reader", "records", "shape", "channels": [{"name", "kind", "unit", "low", "high"}],
-"labels": {name: count}, "conditions", "split", "notes", "megabytes"}`.
+`--json`: `{"path", "readings": [...], "refused": [{"modality", "reason"}]}`, a reading for each modality that can
+make something of it: `{"modality", "reader", "records", "shape", "channels": [{"name", "kind", "unit", "low", "high"}],
+"label_column", "labels": {name: count}, "conditions", "groups", "official_split", "notes", "megabytes"}`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import typer
 
 from synthgen.cli.console import Console, reporting
 from synthgen.cli.shared_options import LabelColumnOption, ModalityOption, SetOption
-from synthgen.errors import DataError, UsageError
+from synthgen.errors import DataError, SynthgenError
 
 if TYPE_CHECKING:
     from synthgen.api import Records, Source
@@ -54,39 +55,60 @@ def inspect(
     from synthgen.config import resolve
 
     options = resolve([{"modality": modality or "unknown"}, layers]).data
-    name, reader = _recognise(file, modality)
-    source = _open(name, options)
-    document = {"path": file, "modality": name, "reader": reader, **_describe(source)}
-    console.result(_text(document), document)
+    readings: list[dict[str, Any]] = []
+    refusals: dict[str, SynthgenError] = {}
+    for name, reader in _candidates(file, modality, refusals):
+        try:
+            readings.append({"modality": name, "reader": reader, **_describe(_open(name, options))})
+        except SynthgenError as error:
+            refusals[name] = error
+    if not readings:
+        raise _refused(file, refusals)
+    refused = [{"modality": name, "reason": refusal.message} for name, refusal in refusals.items()]
+    document = {"path": file, "readings": readings, "refused": refused}
+    console.result("\n\n".join(_text(file, reading) for reading in readings), document)
+    for each in refused:
+        console.detail(f"not as {each['modality']}: {each['reason']}")
+    for reading in readings:
+        console.note(f"Next: synthgen train --modality {reading['modality']} --data {file}")
 
 
-def _recognise(file: str, modality: str | None) -> tuple[str, str]:
-    """Modality and reader of a path or demo set; the first reader that accepts it."""
+def _candidates(file: str, modality: str | None, refusals: dict[str, SynthgenError]) -> list[tuple[str, str]]:
+    """Each modality that may read it, with the first reader that accepts it; readers that fail go to `refusals`."""
     from synthgen import registry
 
-    demo_sets = [each.spec for each in registry.specs("datasets") if each.spec.name == file]
-    for spec in demo_sets:
-        if modality in (None, spec.modality):
-            return spec.modality, "demo set"
-    path = Path(file)
-    if not path.exists():
-        known = sorted({each.spec.name for each in registry.specs("datasets")})
-        raise DataError(f"{file} is no file, no folder and no demo set", hint=f"The demo sets are {', '.join(known)}.")
-    candidates = [
-        (each.spec.modality, each.spec.name)
-        for each in registry.specs("readers", modality or "")
-        if registry.create("readers", each.spec.name, each.spec.modality).accepts(path)
-    ]
+    demo_sets = [each.spec for each in registry.specs("datasets", modality or "") if each.spec.name == file]
+    path = Path(file).expanduser()
+    if demo_sets and not path.exists():
+        return [(spec.modality, "demo set") for spec in demo_sets]
     if modality is not None:
-        return modality, next((reader for owner, reader in candidates if owner == modality), "")
-    modalities = list(dict.fromkeys(owner for owner, _ in candidates))
-    if not modalities:
-        raise DataError(f"no reader recognises {file}", hint="`synthgen list readers` says what can be read.")
-    if len(modalities) > 1:
-        raise UsageError(
-            f"{file} could be read as {' or '.join(modalities)}", hint=f"Add --modality {modalities[0]}, for example."
-        )
-    return candidates[0]
+        registry.find("modalities", modality)
+    found: dict[str, str] = {}
+    for each in registry.specs("readers", modality or "") if path.exists() else ():
+        owner = each.spec.modality
+        try:
+            if owner not in found and registry.create("readers", each.spec.name, owner).accepts(path):
+                found[owner] = each.spec.name
+        except (SynthgenError, OSError) as error:
+            refusals[owner] = error if isinstance(error, SynthgenError) else DataError(str(error))
+    if modality is not None:
+        return [(modality, found.get(modality, ""))]
+    return list(found.items())
+
+
+def _refused(file: str, refusals: dict[str, SynthgenError]) -> SynthgenError:
+    """Why nothing could be made of it: the one reason, or all of them in one sentence."""
+    from synthgen import registry
+
+    if not Path(file).expanduser().exists() and not refusals:
+        known = sorted({each.spec.name for each in registry.specs("datasets")})
+        return DataError(f"{file} is no file, no folder and no demo set", hint=f"Demo sets: {', '.join(known)}.")
+    if len(refusals) == 1:
+        return next(iter(refusals.values()))
+    if refusals:
+        reasons = "; ".join(f"as {name}: {error.message}" for name, error in refusals.items())
+        return DataError(f"{file} cannot be read: {reasons}")
+    return DataError(f"no reader recognises {file}", hint="`synthgen list readers` says what can be read.")
 
 
 def _open(modality: str, options: DataConfig) -> Source:
@@ -151,11 +173,10 @@ def _tally(values: Any) -> dict[str, int]:
     return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
 
 
-def _text(document: dict[str, Any]) -> str:
+def _text(path: str, document: dict[str, Any]) -> str:
     shape = " x ".join(str(size) for size in document["shape"])
     lines = [
-        f"{document['path']}: {document['modality']}"
-        + (f", read as {document['reader']}" if document["reader"] else ""),
+        f"{path}: {document['modality']}" + (f", read as {document['reader']}" if document["reader"] else ""),
         f"  records   {document['records']:,}, each {shape} (channels first), {document['megabytes']:g} MB in memory",
     ]
     for channel in document["channels"]:

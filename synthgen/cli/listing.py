@@ -39,7 +39,7 @@ def list_names(
     if modality is not None:
         from synthgen import registry
 
-        registry.load("modalities", modality)
+        registry.find("modalities", modality)
     document = {each: _entries(each, modality) for each in (KINDS if kind == "all" else (kind,))}
     console.result(_text(document), document)
 

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperCommand, TyperGroup
 
-from synthgen.errors import PluginError
+from synthgen.errors import PluginError, UsageError
 
 if TYPE_CHECKING:
     from typer._click.core import Command, Context  # what Typer's own signatures name
@@ -36,7 +37,15 @@ class ExtensibleGroup(TyperGroup):
         return None if summary is None else TyperCommand(cmd_name, help=summary, rich_help_panel=_PANEL)
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
-        """Our own command, or the plugin's real one, imported now."""
+        """Our own command, or the plugin's real one, imported now.
+
+        Raises:
+            UsageError: neither knows it, with what may have been meant.
+        """
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            hint = f"Did you mean {close[0]}?" if close else "Try: synthgen --help"
+            raise UsageError(f"no such command: {args[0]}", hint=hint)
         name, command, rest = super().resolve_command(ctx, args)
         if name is None or super().get_command(ctx, name) is not None:
             return name, command, rest
