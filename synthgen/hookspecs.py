@@ -113,7 +113,10 @@ def synthgen_samplers() -> Iterable[Spec]:
 
 @hookspec
 def synthgen_metrics() -> Iterable[Spec]:
-    """Metrics beside the built-in ones. The target is a function `(real, synthetic, context) -> MetricRow`.
+    """Metrics beside the built-in ones. The target is a function `(real, synthetic, context) -> row`.
+
+    `real` are the held-out Records; `context` has `schema`, `modality` and `train`. The row is a mapping with `value`, and
+    where known `ci`, `floor` and `better` ("higher", "lower" or "floor"). One that raises becomes a row with its error.
 
     Example:
         @hookimpl
@@ -125,12 +128,12 @@ def synthgen_metrics() -> Iterable[Spec]:
 
 @hookspec
 def synthgen_commands() -> Iterable[Spec]:
-    """Subcommands of `synthgen`. The target is a function (its parameters become options) or a `typer.Typer`.
+    """Subcommands of `synthgen`. The target is a `typer.Typer`; a command of the core keeps its name.
 
     Example:
         @hookimpl
         def synthgen_commands():
-            return [Spec("peaks", "list the peaks of a data set", "my_spectra.commands:peaks")]
+            return [Spec("peaks", "list the peaks of a data set", "my_spectra.commands:app")]
     """
     raise NotImplementedError
 

@@ -262,8 +262,10 @@ def _check_one_format(it: Subject, form: str, folder: Path) -> None:
         for file in [*files, *finished]:
             _check_written(file, folder, f"writer {form} (finished {repeat})")
     listed = {file.path for file in [*files, *finished]}
-    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    _demand(present == listed, f"writer {form} left files that it does not list, or the reverse: {present ^ listed}")
+    present = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    kept_for_finish = {path for path in present if path.parts[0].startswith(".") and len(path.parts) > 1}
+    visible = {path.as_posix() for path in present - kept_for_finish}
+    _demand(visible == listed, f"writer {form} left files that it does not list, or the reverse: {visible ^ listed}")
     _demand(isinstance(writer.card(it.schema), dict), f"writer {form}: card() must return a dict")
     opened = open_source(it.name, DataConfig(path=str(folder)))
     _demand(len(opened) == n, f"format {form}: {n} records written, {len(opened)} read back by the modality's readers")
