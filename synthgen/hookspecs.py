@@ -115,8 +115,9 @@ def synthgen_samplers() -> Iterable[Spec]:
 def synthgen_metrics() -> Iterable[Spec]:
     """Metrics beside the built-in ones. The target is a function `(real, synthetic, context) -> row`.
 
-    `real` are the held-out Records; `context` has `schema`, `modality` and `train`. The row is a mapping with `value`, and
-    where known `ci`, `floor` and `better` ("higher", "lower" or "floor"). One that raises becomes a row with its error.
+    `real` are the held-out Records; `context` has `schema`, `modality` and `train`. The row is a mapping with `value`,
+    and where known `ci`, `floor` and `better` ("higher", "lower" or "floor"). One that raises becomes a row with its
+    error.
 
     Example:
         @hookimpl
