@@ -1,0 +1,43 @@
+"""synthgen plugin: images with segmentation masks. Hooks only; what they name is imported on first use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from synthgen.api import Spec, hookimpl
+
+__all__ = ["synthgen_datasets", "synthgen_modalities", "synthgen_readers", "synthgen_writers"]
+
+_FOLDER = "images/ and masks/ of the same names (index PNG, 255 = ignored), classes.csv"
+_PARQUET = "Parquet with the columns image and mask"
+_DEMO = "real handwritten digits on crops of real photographs, 16 x 16 pixels, 11 pixel classes (scikit-learn)"
+
+
+@hookimpl
+def synthgen_modalities() -> Iterable[Spec]:
+    """Images with a class for every pixel."""
+    return [Spec("mask", "images with segmentation masks, generated together", "synthgen_mask.modality:MaskModality")]
+
+
+@hookimpl
+def synthgen_datasets() -> Iterable[Spec]:
+    """The embedded demo set."""
+    return [Spec("digits-on-photos", _DEMO, "synthgen_mask.demo:digits_on_photos", "mask")]
+
+
+@hookimpl
+def synthgen_readers() -> Iterable[Spec]:
+    """Formats that are read."""
+    return [
+        Spec("mask-folder", _FOLDER, "synthgen_mask.readers:MaskFolderReader", "mask"),
+        Spec("mask-parquet", _PARQUET, "synthgen_mask.readers:MaskParquetReader", "mask"),
+    ]
+
+
+@hookimpl
+def synthgen_writers() -> Iterable[Spec]:
+    """Formats that are written."""
+    return [
+        Spec("folder", f"{_FOLDER}, COCO annotations", "synthgen_mask.writers:MaskFolderWriter", "mask"),
+        Spec("parquet", _PARQUET, "synthgen_mask.writers:MaskParquetWriter", "mask"),
+    ]

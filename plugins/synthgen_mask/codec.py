@@ -1,0 +1,161 @@
+"""Images and masks as one tensor: `[image channels | mask channels]`, denoised together.
+
+Image channels are z-scored and halved. A mask of K <= 16 classes becomes K channels, one-hot as -1 and +1, centred on
+the training mean and multiplied by `MASK_SCALE`: arg-max always gives a legal class. Two classes share one channel.
+Above 16 the class index is written in bits (Chen et al. 2023, "Analog bits"); decoding takes the nearest code in use.
+
+Masks are redundant in space, so at equal scale they would be settled long before the image: the scale decides at which
+noise level they are. The weights make both groups count alike in the loss, however many channels they have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from synthgen.api import Batch, Records, Schema
+from synthgen.errors import DataError
+from synthgen_mask.classes import classes_of, index_masks, mask_channels
+
+__all__ = ["IMAGE_SHARE", "MASK_SCALE", "MaskCodec"]
+
+MASK_SCALE = 0.5
+"""Half the distance between "of this class" and "not", in units of the encoded data (standard deviation 0.5)."""
+IMAGE_SHARE = 0.5
+"""Share of the loss that the image channels carry, the mask channels carry the rest."""
+
+
+class MaskCodec:
+    """Records with `image` and `mask` <-> tensors `(B, bands + mask channels, H, W)`.
+
+    Args:
+        schema: of the records; its pixel classes decide the coding.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self._classes = classes_of(schema)
+        self._bands = len(schema.channels) - 1
+        self._codes = _codes(len(self._classes))  # (K, M) of -1 and +1
+        self._mean = torch.zeros(self._bands)
+        self._std = torch.ones(self._bands)
+        self._center = torch.zeros(self._codes.shape[1])
+        self._scale = MASK_SCALE
+
+    def fit(self, batches: Iterable[Records]) -> Self:
+        """Mean and deviation of the image channels, mean code of the masks."""
+        count = 0
+        first, second = np.zeros(self._bands), np.zeros(self._bands)
+        classes = np.zeros(len(self._classes))
+        for records in batches:
+            pixels = records["image"].astype(np.float64)
+            count += pixels[..., 0].size
+            first += pixels.sum((0, 1, 2))
+            second += np.square(pixels).sum((0, 1, 2))
+            index = index_masks(records["mask"], self._classes)
+            classes += np.bincount(index[index >= 0], minlength=len(self._classes))
+        if not count or not classes.sum():
+            raise DataError("the training records have no labelled pixel: every mask pixel is ignored")
+        mean = first / count
+        deviation = np.sqrt(np.maximum(second / count - mean**2, 0))
+        self._mean = torch.tensor(mean, dtype=torch.float32)
+        self._std = torch.tensor(np.where(deviation < 1e-3, 1.0, deviation), dtype=torch.float32)
+        share = torch.tensor(classes / classes.sum(), dtype=torch.float32)
+        self._center = share @ self._codes
+        return self
+
+    def encode(self, records: Records) -> Batch:
+        """To tensors; ignored pixels have weight 0 in the mask channels and hold the mean code.
+
+        Raises:
+            DataError: other size or channels than the schema's, or a class id that the schema does not have.
+        """
+        self._check(records)
+        image = torch.from_numpy(np.ascontiguousarray(records["image"])).permute(0, 3, 1, 2).float()
+        x_image = 0.5 * (image - self._mean[:, None, None]) / self._std[:, None, None]  # (N, bands, H, W)
+        index = torch.from_numpy(index_masks(records["mask"], self._classes))  # (N, H, W)
+        known = (index >= 0)[:, None]  # (N, 1, H, W)
+        code = self._codes[index.clamp_min(0)].permute(0, 3, 1, 2)  # (N, M, H, W)
+        x_mask = self._scale * (code - self._center[:, None, None]) * known
+        width = self._bands + len(self._center)
+        weight = torch.empty(len(records), width, *index.shape[1:])
+        weight[:, : self._bands] = IMAGE_SHARE * width / self._bands
+        weight[:, self._bands :] = (1 - IMAGE_SHARE) * width / len(self._center) * known
+        return Batch(torch.cat([x_image, x_mask], dim=1).contiguous(), weight, self._conditions(records, index))
+
+    def decode(self, x: Tensor, conditions: Mapping[str, Tensor]) -> Records:
+        """Image values rounded into 0..255, masks as the nearest code's class id."""
+        x = x.detach().float().cpu()
+        pixels = 2 * x[:, : self._bands] * self._std[:, None, None] + self._mean[:, None, None]
+        image = pixels.nan_to_num(0.0).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+        code = x[:, self._bands :].nan_to_num(0.0) / self._scale + self._center[:, None, None]  # (N, M, H, W)
+        ids = np.array([entry.id for entry in self._classes])
+        dtype = np.uint8 if ids.max() < 256 else np.uint16
+        columns: dict[str, NDArray[Any]] = {
+            "image": image.contiguous().numpy(),
+            "mask": ids.astype(dtype)[self._nearest(code).numpy()],
+        }
+        label = conditions.get("label") if self.schema.labels else None
+        return Records(columns, None if label is None else label.cpu().numpy().astype(np.int64))
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Scaling of the image channels, mean code and scale of the masks."""
+        return {"mask_scale": self._scale}, {"mean": self._mean, "std": self._std, "center": self._center}
+
+    def load_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
+        """The inverse of `state`.
+
+        Raises:
+            DataError: values are missing or of another schema.
+        """
+        try:
+            mean, std, center = (tensors[name].float() for name in ("mean", "std", "center"))
+            scale = float(facts["mask_scale"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"the stored state of the mask codec is incomplete: {error}") from error
+        if mean.shape != self._mean.shape or std.shape != self._std.shape or center.shape != self._center.shape:
+            raise DataError("the stored state of the mask codec belongs to another schema")
+        self._mean, self._std, self._center, self._scale = mean, std, center, scale
+        return self
+
+    def _nearest(self, code: Tensor) -> Tensor:
+        """Index of the class whose code is nearest, `(N, H, W)`.
+
+        All codes have the same length, so the nearest one has the largest inner product with the values.
+        """
+        return torch.einsum("nmhw,km->nkhw", code, self._codes).argmax(1)
+
+    def _conditions(self, records: Records, index: Tensor) -> dict[str, Tensor]:
+        conditions: dict[str, Tensor] = {}
+        for condition in self.schema.conditions:
+            if condition.name == "label" and records.label is not None:
+                conditions["label"] = torch.from_numpy(records.label.astype(np.int64))
+            elif condition.name == "present":
+                found = [(index == k).flatten(1).any(1) for k in range(condition.size)]
+                conditions["present"] = torch.stack(found, dim=1).float()
+        return conditions
+
+    def _check(self, records: Records) -> None:
+        height, width = self.schema.shape[1:]
+        image, mask = records["image"], records["mask"]
+        if image.shape[1:] != (height, width, self._bands) or mask.shape[1:] != (height, width):
+            raise DataError(
+                f"records of {image.shape[2]} x {image.shape[1]} pixels with {image.shape[3]} channels, "
+                f"but the model has {width} x {height} with {self._bands}",
+                hint=f"Open the data with data.image_size={height} and the same data.image_mode.",
+            )
+
+
+def _codes(classes: int) -> Tensor:
+    """Codes of -1 and +1, `(K, M)`: one channel for two classes, one-hot, or bits (highest first)."""
+    channels = mask_channels(classes)
+    if channels == classes:
+        return 2 * torch.eye(classes) - 1
+    index = torch.arange(classes)[:, None]
+    bits = (index >> torch.arange(channels - 1, -1, -1)) & 1
+    return (2 * bits - 1).float()

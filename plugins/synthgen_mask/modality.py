@@ -1,0 +1,76 @@
+"""The modality `mask`: images with a class for every pixel, generated together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from synthgen.api import Codec, Embedder, Judge, Records, Schema
+from synthgen.errors import UsageError
+from synthgen_mask import figures
+from synthgen_mask.classes import classes_of
+from synthgen_mask.codec import MaskCodec
+from synthgen_mask.embedder import PixelMaskEmbedder, pooled
+from synthgen_mask.judge import SegmentationJudge
+from synthgen_mask.presets import PRESETS, choices
+
+__all__ = ["MaskModality"]
+
+_FLAT_SIDE = 16
+
+
+class MaskModality:
+    """Implements `synthgen.api.Modality`."""
+
+    name = "mask"
+    demo = "digits-on-photos"
+    formats = ("folder", "parquet")
+
+    def codec(self, schema: Schema) -> Codec:
+        """Image channels beside one-hot mask channels."""
+        return MaskCodec(schema)
+
+    def presets(self) -> Mapping[str, Mapping[str, Any]]:
+        """See `synthgen_mask.presets`."""
+        return PRESETS
+
+    def configure(self, schema: Schema, records: int) -> Mapping[str, Any]:
+        """Network, batch and sampling by image size."""
+        return choices(schema, records)
+
+    def judge(self, schema: Schema, *, seed: int, kind: str = "default") -> Judge | None:
+        """A small segmentation U-Net; None when there is only one pixel class.
+
+        Raises:
+            UsageError: another kind than `default`.
+        """
+        if kind != "default":
+            raise UsageError(f"the mask modality has no judge {kind!r}", hint="Its only judge is `default`.")
+        return SegmentationJudge(schema, seed=seed) if len(classes_of(schema)) > 1 else None
+
+    def missing_judge(self, schema: Schema) -> str:
+        """Why `judge` gave None."""
+        return "there is only one pixel class, so there is nothing to segment"
+
+    def embedder(self, schema: Schema, *, seed: int) -> Embedder:
+        """Principal components of pixels and masks."""
+        return PixelMaskEmbedder(schema, seed=seed)
+
+    def flatten(self, records: Records) -> NDArray[np.float32]:
+        """The pixels in 0..1, averaged down to at most 16 a side. Masks are what a detector should not need."""
+        return pooled(records["image"].astype(np.float32) / np.float32(255), _FLAT_SIDE)
+
+    def draw(
+        self, axis: Axes, records: Records, index: int, schema: Schema, *, heat: NDArray[Any] | None = None
+    ) -> None:
+        """The image with its mask over it, or with the heat map."""
+        figures.draw(axis, records, index, schema, heat=heat)
+
+    def overview(self, real: Records, synthetic: Records, schema: Schema) -> Figure:
+        """Image, mask and overlay of real and synthetic records, a row for each class."""
+        return figures.overview(real, synthetic, schema)

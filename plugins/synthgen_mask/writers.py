@@ -1,0 +1,134 @@
+"""Writers of images with masks: a folder of PNG files for segmentation tools, and Parquet shards."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthgen.api import Records, Schema, WrittenFile
+from synthgen.io.atomic import write_text, written
+from synthgen.io.folder import merge_parts, write_part, write_png
+from synthgen.io.parquet import image_column, label_features, shard_columns, write_shard
+from synthgen_mask.classes import IGNORE, MaskClass, class_table_text, classes_of
+from synthgen_mask.coco import annotations_of, write_annotations
+
+__all__ = ["MaskFolderWriter", "MaskParquetWriter"]
+
+_IGNORED_COLOR = (224, 224, 192)
+_METADATA = "metadata.jsonl"
+_COCO = "annotations_coco.json"
+_COCO_LINES = ".parts/coco.jsonl"
+
+
+class MaskFolderWriter:
+    """`images/*.png`, `masks/*.png` (palette PNG, indices are class ids), `classes.csv`, `metadata.jsonl`, COCO."""
+
+    def write(
+        self,
+        directory: Path,
+        shard: int,
+        shards: int,
+        records: Records,
+        columns: Mapping[str, NDArray[Any]],
+        schema: Schema,
+        metadata: Mapping[str, str],
+    ) -> list[WrittenFile]:
+        """Write the files of one shard and its lines of the tables."""
+        classes = classes_of(schema)
+        colors = _palette(classes) if classes[-1].id < 256 else None
+        names = [f"{int(sample):08d}.png" for sample in columns["sample_id"]]
+        files: list[WrittenFile] = []
+        rows: list[str] = []
+        coco: list[str] = []
+        for i, name in enumerate(names):
+            image, mask = records["image"][i], records["mask"][i]
+            for folder, pixels, shown, counted in (("images", image, None, 1), ("masks", mask, colors, 0)):
+                path = directory / folder / name
+                write_png(path, pixels, palette=shown, text=metadata)
+                files.append(written(directory, path, counted))
+            row: dict[str, Any] = {"file_name": f"images/{name}", "mask_file_name": f"masks/{name}"}
+            if records.label is not None and schema.labels:
+                label = int(records.label[i])
+                row |= {schema.label_column: label, f"{schema.label_column}_name": schema.labels[label]}
+            row |= {column: _plain(values[i]) for column, values in columns.items()}
+            rows.append(json.dumps(row, ensure_ascii=False))
+            size = {"height": int(mask.shape[0]), "width": int(mask.shape[1])}
+            header = {"id": int(columns["sample_id"][i]), "file_name": f"images/{name}", **size}
+            coco.append(json.dumps({"image": header, "annotations": annotations_of(mask, classes)}))
+        for table, lines in ((_METADATA, rows), (_COCO_LINES, coco)):
+            text = "".join(f"{line}\n" for line in lines)
+            files.append(write_part(directory, shard, shards, text, table=table, records=0))
+        return files
+
+    def finish(self, directory: Path, schema: Schema, shards: int) -> list[WrittenFile]:
+        """Write `metadata.jsonl`, `classes.csv` and the COCO file from the shards' lines."""
+        table = merge_parts(directory, shards, table=_METADATA)
+        merge_parts(directory, shards, table=_COCO_LINES)
+        coco = directory / _COCO
+        write_annotations(coco, directory / _COCO_LINES, classes_of(schema))
+        return [table, written(directory, coco, 0), _write_classes(directory, schema)]
+
+    def card(self, schema: Schema) -> dict[str, Any]:
+        """`load_dataset` finds the images and masks through `metadata.jsonl`."""
+        files = [_METADATA, "images/*.png", "masks/*.png"]
+        return {"configs": [{"config_name": "default", "data_files": [{"split": "train", "path": files}]}]}
+
+
+class MaskParquetWriter:
+    """Parquet shards with the columns `image` and `mask`, both `struct<bytes, path>` of PNG bytes."""
+
+    def write(
+        self,
+        directory: Path,
+        shard: int,
+        shards: int,
+        records: Records,
+        columns: Mapping[str, NDArray[Any]],
+        schema: Schema,
+        metadata: Mapping[str, str],
+    ) -> list[WrittenFile]:
+        """Write one shard."""
+        classes = classes_of(schema)
+        record = {"image": image_column(records["image"]), "mask": image_column(records["mask"])}
+        features = {**label_features(schema), "image": {"_type": "Image"}, "mask": {"_type": "Image"}}
+        footer = {**metadata, "mask_classes": json.dumps([asdict(entry) for entry in classes])}
+        table = shard_columns(records, schema, record=record, extra=columns)
+        return [write_shard(directory, shard, shards, table, features=features, metadata=footer)]
+
+    def finish(self, directory: Path, schema: Schema, shards: int) -> list[WrittenFile]:
+        """Write `classes.csv`."""
+        return [_write_classes(directory, schema)]
+
+    def card(self, schema: Schema) -> dict[str, Any]:
+        """Where the shards are."""
+        return {
+            "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*.parquet"}]}]
+        }
+
+
+def _write_classes(directory: Path, schema: Schema) -> WrittenFile:
+    path = directory / "classes.csv"
+    write_text(path, class_table_text(classes_of(schema)))
+    return written(directory, path, 0)
+
+
+def _palette(classes: tuple[MaskClass, ...]) -> list[tuple[int, int, int]]:
+    """256 colours, by id."""
+    colors = [(0, 0, 0)] * 256
+    colors[IGNORE] = _IGNORED_COLOR
+    for entry in classes:
+        colors[entry.id] = entry.color
+    return colors
+
+
+def _plain(value: Any) -> Any:
+    """A numpy value as JSON has it; NaN as null."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(plain, float) and math.isnan(plain) else plain
