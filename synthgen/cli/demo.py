@@ -68,8 +68,8 @@ def _demonstrate(console: Console, modality: str, minutes: float | None, place: 
         "modality": modality,
         "run": str(run.path),
         "dataset": str(dataset.path),
-        "report": str(report.path),
-        "scores": str(scores.path),
+        "report": str(report.html),
+        "scores": str(scores.report),
         "seconds": round(time.monotonic() - started, 1),
         "verdict": list(report.verdict),
     }

@@ -1,7 +1,8 @@
 """`synthgen evaluate`: a run and a synthetic data set in, a report out.
 
 `--json`: `{"report", "verdict": [...], "metrics": [...], "run", "synthetic"}`, a metric being
-`{"name", "value", "ci", "floor", "n", "better", "error"}`.
+`{"name", "value", "ci", "floor", "n", "better", "error"}`; the rest of `report.json` as well. A gate that was not met
+is an error; the report is written all the same.
 """
 
 from __future__ import annotations
@@ -58,11 +59,11 @@ def evaluate(
 
 def describe_report(report: Report) -> dict[str, Any]:
     """What `synthgen evaluate --json` prints: `report.json` and where it is."""
-    return {"report": str(report.path), **report.json}
+    return {"report": str(report.html), **report.json}
 
 
 def _summary(report: Report, document: dict[str, Any]) -> str:
-    return "\n".join([*report.verdict, document["report"]])
+    return "\n".join([*report.verdict, f"report {document['report']}"])
 
 
 def _gates(texts: list[str] | None) -> dict[str, float]:

@@ -1,7 +1,8 @@
 """Progress on stderr: a live bar on a terminal, otherwise one plain line every ten seconds.
 
-Events are mappings as `synthgen.train` and `synthgen.generate` emit them: how far (`samples` or `records`), of how many
-(`total`), and what was measured (`loss`, `held_out`). Rate and remaining time are worked out here.
+Events are mappings as `synthgen.train`, `generate`, `evaluate` and `score` emit them: how far (`samples`, `records` or
+`done`), of how many (`total`), or the share done where time is the budget (`progress`), what was measured (`loss`,
+`held_out`), and which `stage` of several has begun. Rate and remaining time are worked out here.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ __all__ = ["Progress", "describe"]
 
 _PLAIN_INTERVAL = 10.0
 _LIVE_INTERVAL = 0.1
+_COUNTS = ("samples", "records", "done")
 
 
 class Progress:
@@ -31,11 +33,15 @@ class Progress:
 
     def __init__(self, title: str, *, shown: bool) -> None:
         self.title = title
-        self.latest: dict[str, Any] = {}
         self._shown = shown
-        self._started = self._spoke = time.monotonic()
-        self._first: float | None = None
         self._bar: RichProgress | None = None
+        self._stage: object = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._latest: dict[str, Any] = {}
+        self._first: dict[str, Any] | None = None
+        self._started = self._spoke = time.monotonic()
 
     def __enter__(self) -> Self:
         if self._shown and sys.stderr.isatty():
@@ -49,34 +55,47 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        elif self._shown and error is None and self.latest:
+        elif self._shown and error is None and self._stage is None and _count(self._latest) is not None:
             self._say()
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         """Take one event."""
-        self.latest.update({key: value for key, value in event.items() if value is not None})
-        if self._first is None and _done(self.latest) is not None:
-            self._first = _done(self.latest)
+        stage = event.get("stage")
+        if stage is not None and stage != self._stage:
+            self._enter(str(stage))
+        self._latest.update({key: value for key, value in event.items() if value is not None})
+        if self._first is None and _count(self._latest) is not None:
+            self._first = dict(self._latest)
         if not self._shown:
             return
-        now = time.monotonic()
         if text := event.get("message"):
             self._print(f"{self.title}: {text}")
-        elif self._bar is not None:
-            if now - self._spoke >= _LIVE_INTERVAL:
-                self._spoke = now
-                self._bar.update(
-                    self._task,
-                    completed=_done(self.latest) or 0,
-                    total=self.latest.get("total"),
-                    facts=describe(self.latest, now - self._started, since=self._first or 0, live=True),
-                )
-        elif now - self._spoke >= _PLAIN_INTERVAL:
-            self._say()
+        now = time.monotonic()
+        if self._bar is None:
+            if now - self._spoke >= _PLAIN_INTERVAL:
+                self._say()
+        elif now - self._spoke >= _LIVE_INTERVAL:
+            self._spoke = now
+            share = _share(self._latest)
+            self._bar.update(
+                self._task,
+                completed=share or 0.0,
+                total=None if share is None else 1.0,
+                facts=describe(self._latest, now - self._started, since=self._first, live=True),
+            )
+
+    def _enter(self, stage: str) -> None:
+        """A new stage of several: its own count, its own clock."""
+        self._stage = stage
+        self._begin()
+        if self._bar is not None:
+            self._bar.update(self._task, description=f"{self.title}: {stage}", completed=0, total=None, facts="")
+        elif self._shown:
+            self._print(f"{self.title}: {stage}")
 
     def _say(self) -> None:
         self._spoke = time.monotonic()
-        self._print(f"{self.title}: {describe(self.latest, self._spoke - self._started, since=self._first or 0)}")
+        self._print(f"{self.title}: {describe(self._latest, self._spoke - self._started, since=self._first)}")
 
     def _print(self, text: str) -> None:
         if self._bar is not None:
@@ -86,25 +105,30 @@ class Progress:
             sys.stderr.flush()
 
 
-def describe(facts: Mapping[str, Any], seconds: float, *, since: float = 0, live: bool = False) -> str:
+def describe(
+    facts: Mapping[str, Any], seconds: float, *, since: Mapping[str, Any] | None = None, live: bool = False
+) -> str:
     """One line: how far, how fast, how long still, how good.
 
     Args:
         facts: the newest value of each key of the events so far.
         seconds: since the start.
-        since: how much was already done at the start (a resumed run).
+        since: the same at the start; a resumed run does not begin at nothing.
         live: leave out what the bar already shows.
     """
     parts: list[str] = []
-    done, total = _done(facts), facts.get("total")
-    if done is not None:
+    count, total, share = _count(facts), facts.get("total"), _share(facts)
+    if count is not None:
         if not live:
-            parts.append(f"{done:,.0f}" + (f" of {total:,.0f}" if total else "") + f" {_unit(facts)}")
-        rate = (done - since) / seconds if seconds > 0 else 0.0
-        if rate > 0:
+            of = f" of {total:,.0f}" if total else "" if share is None else f" ({share:.0%})"
+            parts.append(f"{count:,.0f}{of} {_unit(facts)}".rstrip())
+        rate = (count - (_count(since or {}) or 0)) / seconds if seconds > 0 else 0.0
+        if rate > 0 and _unit(facts):
             parts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s")
-            if total and total > done:
-                parts.append(f"{_duration((total - done) / rate)} left")
+    if share is not None and share < 1:
+        gained = share - (_share(since or {}) or 0)
+        if gained > 0:
+            parts.append(f"{_duration(seconds * (1 - share) / gained)} left")
     if "loss" in facts:
         parts.append(f"loss {float(facts['loss']):.4f}")
     if "held_out" in facts:
@@ -112,15 +136,20 @@ def describe(facts: Mapping[str, Any], seconds: float, *, since: float = 0, live
     return ", ".join(parts) or _duration(seconds)
 
 
-def _done(facts: Mapping[str, Any]) -> float | None:
-    for key in ("samples", "records", "done"):
-        if key in facts:
-            return float(facts[key])
-    return None
+def _count(facts: Mapping[str, Any]) -> float | None:
+    return next((float(facts[key]) for key in _COUNTS if key in facts), None)
+
+
+def _share(facts: Mapping[str, Any]) -> float | None:
+    """How much of the whole is done, 0 to 1."""
+    if "progress" in facts:
+        return float(facts["progress"])
+    count, total = _count(facts), facts.get("total")
+    return None if count is None or not total else count / float(total)
 
 
 def _unit(facts: Mapping[str, Any]) -> str:
-    return "records" if "records" in facts and "samples" not in facts else "samples" if "samples" in facts else "steps"
+    return next((key for key in ("samples", "records") if key in facts), "")
 
 
 def _duration(seconds: float) -> str:
@@ -140,7 +169,7 @@ def _live_bar() -> RichProgress:
     return RichProgress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=24),
         TaskProgressColumn(),
         TextColumn("{task.fields[facts]}"),
         console=RichConsole(stderr=True),

@@ -1,11 +1,12 @@
 """`synthgen score`: a run and data in, a calibrated anomaly score for each record out.
 
-`--json`: `{"scores", "report", "records", "flagged", "q", ...}`: what `ScoreResult.json` holds, and the paths.
+`--json`: what `score.json` holds: `{"verdict": [...], "scores", "report", "run", "data", "records", "flagged", "q",
+"detectors": [{"name", "auroc", ...}], "oddest": [...], "notes": [...], ...}`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,6 +14,7 @@ from synthgen.cli.console import Console, reporting
 from synthgen.cli.shared_options import (
     AnomalyLabelOption,
     DataOption,
+    ForceOption,
     LabelColumnOption,
     OutOption,
     RunOption,
@@ -41,7 +43,16 @@ def score(
     ] = None,
     label_column: LabelColumnOption = None,
     anomaly_label: AnomalyLabelOption = None,
+    method: Annotated[
+        Literal["denoising", "fusion"],
+        typer.Option("--method", help="Denoising error, or fused with the nearest-neighbour distance."),
+    ] = "denoising",
+    condition: Annotated[
+        Literal["null", "label", "best"],
+        typer.Option("--condition", help="What the model is told: nothing, the record's label, the best class."),
+    ] = "null",
     seed: SeedOption = 0,
+    force: ForceOption = False,
 ) -> None:
     """Say which records look anomalous to the model, with calibrated p-values and where in the record."""
     for name, value in (("--q", q), ("--alpha", alpha)):
@@ -60,7 +71,10 @@ def score(
             alpha=alpha,
             label_column=label_column,
             anomaly_labels=anomaly_label or None,
+            method=method,
+            condition=condition,
             seed=seed,
+            force=force,
             progress=progress,
         )
     console.result(summarise_scores(result), describe_scores(result))
@@ -73,4 +87,4 @@ def describe_scores(result: ScoreResult) -> dict[str, Any]:
 
 def summarise_scores(result: ScoreResult) -> str:
     """The same for a person."""
-    return "\n".join([*result.verdict, str(result.path)])
+    return "\n".join([*result.verdict, f"scores {result.path}", f"report {result.report}"])

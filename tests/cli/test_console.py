@@ -79,7 +79,7 @@ def test_progress_in_a_pipe_is_plain_lines_with_the_last_word(capsys: pytest.Cap
 
 def test_a_description_has_rate_remaining_time_and_losses() -> None:
     facts = {"samples": 3000, "total": 9000, "loss": 0.5, "held_out": 0.25}
-    assert describe(facts, 20.0, since=1000) == (
+    assert describe(facts, 20.0, since={"samples": 1000, "total": 9000}) == (
         "3,000 of 9,000 samples, 100/s, 1 min 00 s left, loss 0.5000, held-out 0.2500"
     )
 
@@ -91,3 +91,18 @@ def test_a_description_without_a_known_end_has_no_remaining_time() -> None:
 
 def test_tables_align() -> None:
     assert table(("name", "n"), [("a", 10), ("longer", 2)]) == "name    n\na       10\nlonger  2"
+
+
+def test_stages_are_announced_once_each(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress("evaluate", shown=True) as progress:
+        progress({"kind": "evaluate", "stage": "reading", "done": 0, "total": 1})
+        progress({"kind": "evaluate", "stage": "comparing", "done": 0, "total": 2})
+        progress({"kind": "evaluate", "stage": "comparing", "done": 1, "total": 2})
+    assert capsys.readouterr().err == "evaluate: reading\nevaluate: comparing\n"
+
+
+def test_where_time_is_the_budget_the_share_gives_the_remaining_time() -> None:
+    facts = {"samples": 5000, "progress": 0.25, "loss": 0.5}
+    assert describe(facts, 10.0) == "5,000 (25%) samples, 500/s, 30 s left, loss 0.5000"
+    resumed = {"samples": 4000, "progress": 0.15}
+    assert describe(facts, 10.0, since=resumed) == "5,000 (25%) samples, 100/s, 1 min 15 s left, loss 0.5000"
