@@ -1,0 +1,53 @@
+"""What people read beside the files: the run's card, and the versions that made something."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+from synthgen.api import Schema
+from synthgen.config import RunConfig
+
+__all__ = ["run_card", "versions"]
+
+_NAMED = ("synthgen", "torch", "numpy", "pandas", "pyarrow", "scikit-learn")
+
+
+def versions() -> dict[str, str]:
+    """Python and the distributions whose version can change a result."""
+    found = {"python": platform.python_version()}
+    for name in _NAMED:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def run_card(facts: Mapping[str, Any], config: RunConfig, schema: Schema) -> str:
+    """The run's `card.md`."""
+    parts = ", ".join(f"{size:,} {name}" for name, size in facts["split"].items())
+    losses = ", ".join(f"{loss:.4f} (EMA width {width})" for width, loss in facts["held_out"].items())
+    lines = [
+        f"# A {schema.modality} diffusion model",
+        "",
+        f"Trained by synthgen {facts['versions'].get('synthgen', '')} on `{config.data.path}`.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| records | {facts['records']:,}: {parts} |",
+        f"| record | {' x '.join(map(str, schema.shape))}, channels {', '.join(c.name for c in schema.channels)} |",
+        f"| labels | {', '.join(schema.labels) if schema.labels else 'none'} |",
+        f"| network | {config.network.name}, {facts['parameters']:,} parameters |",
+        f"| training | {facts['samples']:,} samples in {facts['seconds']:.0f} s, {facts['precision']}, {facts['ended']} |",
+        f"| held-out loss | {losses}, measured on the {facts['held_out_on']} part |",
+        f"| seed | {config.train.seed} |",
+        "",
+        "Membership in the training set can be inferred from a generative model; this one carries no formal guarantee",
+        "of privacy. `synthgen evaluate` measures what can be measured.",
+    ]
+    if facts["notes"]:
+        lines += ["", "## What was noted about the data", "", *[f"- {note}" for note in facts["notes"]]]
+    return "\n".join(lines) + "\n"

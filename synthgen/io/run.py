@@ -1,0 +1,246 @@
+"""A run: the directory that `train` leaves and every other verb starts from. Opening one executes nothing.
+
+    run.json             status, request, files with their SHA-256, versions, what was measured while training
+    config.toml          the resolved configuration
+    schema.json          what one record is
+    split.safetensors    positions of train, validation, holdout, calibration in the source
+    codec.json, codec.safetensors
+    conditions.safetensors   condition rows of training records, from which generation draws
+    model.safetensors    averaged weights (EMA)
+    metrics.jsonl        loss curves
+    card.md              for people
+    state/               for resuming only
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from synthgen import registry
+from synthgen.api import Codec, Modality, Schema, Source
+from synthgen.config import RunConfig, resolve
+from synthgen.data.opening import open_source
+from synthgen.data.split import Split
+from synthgen.diffusion.denoiser import Denoiser
+from synthgen.errors import DataError, RunError, SynthgenError
+from synthgen.io.atomic import atomic_file, sha256_of
+from synthgen.seeding import uniform
+
+__all__ = ["Run", "build_denoiser", "load_tensors", "save_tensors"]
+
+
+class Run:
+    """A finished run.
+
+    Attributes:
+        path: the directory.
+        facts: `run.json`.
+        config, schema, split: as they were when training.
+    """
+
+    def __init__(self, path: Path, facts: Mapping[str, Any], config: RunConfig, schema: Schema, split: Split) -> None:
+        self.path = path
+        self.facts = facts
+        self.config = config
+        self.schema = schema
+        self.split = split
+
+    @classmethod
+    def open(cls, path: Path | str) -> Self:
+        """Open a run and check its files.
+
+        Raises:
+            RunError: not a run, not finished, or a file is missing, truncated or changed.
+        """
+        path = Path(path)
+        facts = read_facts(path)
+        if facts["status"] != "finished":
+            raise RunError(
+                f"training of {path} has not finished ({facts['status']})",
+                hint="Run the same `synthgen train` command again: it resumes.",
+            )
+        for name, sha256 in facts["files"].items():
+            if not (path / name).is_file():
+                raise RunError(f"the run {path} is damaged: {name} is missing")
+            if sha256_of(path / name) != sha256:
+                raise RunError(
+                    f"the run {path} is damaged: {name} is not what training wrote",
+                    hint="Restore the file from a copy, or train again.",
+                )
+        try:
+            config = resolve([tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))])
+            schema = Schema.from_json((path / "schema.json").read_text(encoding="utf-8"))
+        except (ValueError, DataError) as error:
+            raise RunError(f"the run {path} is damaged: {error}") from error
+        parts = load_tensors(path / "split.safetensors")
+        return cls(path, facts, config, schema, Split(**{name: part.numpy() for name, part in parts.items()}))
+
+    @classmethod
+    def newest(cls, modality: str | None = None, root: Path | str = "runs") -> Self:
+        """The run below `root` that finished last.
+
+        Raises:
+            RunError: there is none.
+        """
+        found = [path.parent for path in Path(root).glob("*/run.json")]
+        finished = []
+        for path in found:
+            try:
+                facts = read_facts(path)
+            except RunError:
+                continue
+            if facts["status"] == "finished" and modality in (None, facts["modality"]):
+                finished.append((facts["finished"], path))
+        if not finished:
+            kind = f" of modality {modality}" if modality else ""
+            raise RunError(
+                f"there is no finished run{kind} below {Path(root)}", hint="Train one: synthgen train --modality image"
+            )
+        return cls.open(max(finished)[1])
+
+    @cached_property
+    def modality(self) -> Modality:
+        """The modality object; PluginError when its plugin is absent or failed."""
+        return registry.modality(self.config.modality)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of `model.safetensors`."""
+        return str(self.facts["files"]["model.safetensors"])
+
+    def codec(self) -> Codec:
+        """The fitted codec."""
+        facts = json.loads((self.path / "codec.json").read_text(encoding="utf-8"))
+        return self.modality.codec(self.schema).load_state(facts, load_tensors(self.path / "codec.safetensors"))
+
+    def denoiser(self) -> Denoiser:
+        """The trained denoiser with averaged weights, for evaluation, on the CPU or the GPU at hand."""
+        return self._denoiser
+
+    @cached_property
+    def _denoiser(self) -> Denoiser:
+        denoiser = build_denoiser(self.config, self.schema)
+        try:
+            denoiser.network.load_state_dict(load_tensors(self.path / "model.safetensors"))
+        except RuntimeError as error:
+            raise RunError(f"the weights in {self.path} do not fit their configuration: {error}") from error
+        return denoiser.eval().requires_grad_(False)
+
+    def source(self) -> Source:
+        """The training data, opened again.
+
+        Raises:
+            RunError: it is not where it was, or no longer has as many records.
+        """
+        hint = "Put the data back, or name other real data with --real."
+        try:
+            source = open_source(self.config.modality, self.config.data)
+        except DataError as error:
+            raise RunError(f"the data this run was trained on cannot be opened: {error.message}", hint=hint) from error
+        if len(source) != self.facts["records"]:
+            raise RunError(
+                f"the data at {self.config.data.path} has {len(source)} records, training saw {self.facts['records']}",
+                hint=hint,
+            )
+        return source
+
+    def history(self) -> list[dict[str, Any]]:
+        """The rows of `metrics.jsonl`."""
+        lines = (self.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.strip()]
+
+    @cached_property
+    def _bank(self) -> dict[str, torch.Tensor]:
+        return load_tensors(self.path / "conditions.safetensors")
+
+    def label_frequencies(self) -> NDArray[np.float64]:
+        """Share of each class among the training records, `(K,)`; empty for unlabelled data."""
+        counts = np.array(self.facts["label_counts"], dtype=np.float64)
+        return cast(NDArray[np.float64], counts / counts.sum()) if len(counts) else counts
+
+    def conditions(
+        self, labels: NDArray[np.int64] | None, *, seed: int, sample_ids: Sequence[int]
+    ) -> dict[str, torch.Tensor]:
+        """Conditions for records to generate: each takes those of a training record of its label, by (seed, id) alone.
+
+        Args:
+            labels: `(N,)` index into `schema.labels`; None for unlabelled data.
+            seed: seed of the data set.
+            sample_ids: `(N,)` position of each record in the data set.
+        """
+        bank = self._bank
+        if not bank:
+            return {}
+        size = len(next(iter(bank.values())))
+        draws = uniform(seed, "conditions", sample_ids)
+        if labels is None or "label" not in bank:
+            rows = torch.from_numpy((draws * size).astype(np.int64))
+            return {name: values[rows] for name, values in bank.items()}
+        rows = torch.zeros(len(labels), dtype=torch.int64)
+        for label in np.unique(labels):
+            candidates = (bank["label"] == int(label)).nonzero().flatten()
+            if not len(candidates):
+                raise RunError(f"the run has no training records of class {self.schema.labels[label]}")
+            chosen = np.nonzero(labels == label)[0]
+            picks = (draws[chosen] * len(candidates)).astype(np.int64)
+            rows[torch.from_numpy(chosen)] = candidates[torch.from_numpy(picks)]
+        return {name: values[rows] for name, values in bank.items()}
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """`run.json` of a run in any state.
+
+    Raises:
+        RunError: there is no run, or the file is damaged.
+    """
+    try:
+        facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is not a run: there is no run.json in it") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"the run {path} is damaged: run.json is unreadable ({error})") from error
+    if not isinstance(facts, dict) or not {"status", "modality", "files", "records"} <= facts.keys():
+        raise RunError(f"the run {path} is damaged: run.json lacks what every run has")
+    return facts
+
+
+def build_denoiser(config: RunConfig, schema: Schema) -> Denoiser:
+    """The denoiser that a configuration describes, with fresh weights."""
+    network_class = registry.load("networks", config.network.name)
+    options = config.network.model_dump(exclude={"name"})
+    try:
+        network = network_class(schema.shape, schema.conditions, **options)
+    except TypeError as error:
+        raise SynthgenError(f"network {config.network.name} cannot be built: {error}") from error
+    return Denoiser(network, parameterisation=config.noise.parameterisation, sigma_data=config.noise.sigma_data)
+
+
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Tensors of a safetensors file.
+
+    Raises:
+        RunError: missing, truncated or not safetensors.
+    """
+    try:
+        return load_file(path)
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is missing") from error
+    except (OSError, SafetensorError, ValueError) as error:
+        raise RunError(f"{path} is damaged: {error}") from error
+
+
+def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Write a safetensors file atomically."""
+    with atomic_file(path) as temporary:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)

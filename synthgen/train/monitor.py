@@ -1,0 +1,110 @@
+"""Watching a run: held-out loss on fixed noise, the turn at which copying begins, steps that are not finite.
+
+The held-out loss is the EDM-weighted denoising error on records that are never trained on, with the same noise and the same
+noise levels each time, so that two values differ by the weights alone. It leaves the training loss, and turns up, where a
+model begins to remember its training set (arXiv:2505.16959).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from synthgen.api import Batch
+from synthgen.config import NoiseConfig
+from synthgen.diffusion.denoiser import Denoiser
+from synthgen.diffusion.loss import DenoisingLoss
+from synthgen.diffusion.sigma import sigma_of_quantile, stratified_quantiles
+from synthgen.seeding import derive_seed
+
+__all__ = ["HeldOut", "Turn", "draw_sigma"]
+
+_BANDS = 4
+
+
+def draw_sigma(config: NoiseConfig, count: int, generator: torch.Generator) -> Tensor:
+    """Noise levels for a batch, `(count,)`, from the training density."""
+    if config.stratified:
+        quantiles = stratified_quantiles(count, generator)
+    else:
+        quantiles = torch.rand(count, generator=generator).clamp(1e-6, 1 - 1e-6)
+    # The density reaches a little beyond the range that sampling uses.
+    return sigma_of_quantile(
+        config.density,
+        quantiles,
+        mean=config.mean,
+        std=config.std,
+        sigma_min=config.sigma_min,
+        sigma_max=config.sigma_max or 80.0,
+    )
+
+
+class HeldOut:
+    """Measures the held-out loss.
+
+    Args:
+        batch: the records watched.
+        noise: the training density.
+        seed: of the fixed noise.
+        repeats: noise draws a record, so that a small set still gives a steady figure.
+    """
+
+    def __init__(self, batch: Batch, noise: NoiseConfig, *, seed: int, repeats: int) -> None:
+        generator = torch.Generator().manual_seed(derive_seed(seed, "held-out"))
+        rows = torch.arange(len(batch.x)).repeat(repeats)
+        order = torch.randperm(len(rows), generator=generator)
+        self._x = batch.x[rows]
+        self._observed = None if batch.observed is None else batch.observed[rows]
+        self._conditions = {name: values[rows] for name, values in batch.conditions.items()}
+        self._sigma = draw_sigma(noise, len(rows), generator).sort().values[order]
+        self._noise = torch.randn(self._x.shape, generator=generator)
+        self._loss = DenoisingLoss("edm", False, noise.sigma_data)
+
+    @torch.no_grad()
+    def measure(self, denoiser: Denoiser, device: torch.device) -> tuple[float, list[float]]:
+        """The held-out loss, and the loss in each quarter of the noise range from low to high."""
+        was_training = denoiser.training
+        denoiser.eval()
+        errors = []
+        for rows in torch.arange(len(self._x)).split(256):
+            _, error = self._loss(
+                denoiser,
+                self._x[rows].to(device),
+                self._sigma[rows].to(device),
+                self._noise[rows].to(device),
+                None if self._observed is None else self._observed[rows].to(device),
+                {name: values[rows].to(device) for name, values in self._conditions.items()},
+            )
+            errors.append(error.cpu())
+        denoiser.train(was_training)
+        error = torch.cat(errors)
+        by_noise = error[self._sigma.argsort()]
+        return float(error.mean()), [float(band.mean()) for band in by_noise.chunk(_BANDS)]
+
+
+class Turn:
+    """Says when the held-out loss has turned up: no new lowest value for a share of training, and clearly above it.
+
+    Args:
+        patience: share of the training budget without a new lowest value.
+        rise: how far above the lowest value counts as up.
+    """
+
+    def __init__(self, *, patience: float = 0.25, rise: float = 0.03) -> None:
+        self.patience = patience
+        self.rise = rise
+        self.lowest = math.inf
+        self.lowest_at = 0.0
+
+    def lower(self, loss: float, progress: float) -> bool:
+        """Take a value in; whether it is the lowest so far."""
+        if loss < self.lowest:
+            self.lowest, self.lowest_at = loss, progress
+            return True
+        return False
+
+    def turned_up(self, loss: float, progress: float) -> bool:
+        """Whether training should end here."""
+        return progress - self.lowest_at >= self.patience and loss > self.lowest * (1 + self.rise)

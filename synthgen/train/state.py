@@ -1,0 +1,82 @@
+"""What resuming needs, in `state/`: weights, optimiser, averages and counters as safetensors and JSON, never pickle.
+
+The random numbers of a step depend on (seed, step) alone, so no generator state is kept, and a run that was killed and
+started again takes the same steps as one that was not. One file carries everything, so a checkpoint is whole or absent.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from synthgen.errors import RunError
+from synthgen.io.atomic import atomic_file
+
+__all__ = ["load_checkpoint", "optimizer_tensors", "restore_optimizer", "save_checkpoint"]
+
+_FILE = "state/checkpoint.safetensors"
+
+
+def save_checkpoint(run: Path, groups: dict[str, dict[str, torch.Tensor]], facts: dict[str, Any]) -> None:
+    """Write a checkpoint atomically.
+
+    Args:
+        run: the run directory.
+        groups: group name (`network`, `optimizer`, ...) -> named tensors.
+        facts: JSON-able counters.
+    """
+    tensors = {
+        f"{group}|{name}": tensor.detach().cpu().contiguous()
+        for group, named in groups.items()
+        for name, tensor in named.items()
+    }
+    with atomic_file(run / _FILE) as temporary:
+        save_file(tensors, temporary, metadata={"facts": json.dumps(facts)})
+
+
+def load_checkpoint(run: Path) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, Any]] | None:
+    """The checkpoint of an interrupted run, or None when there is none.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    path = run / _FILE
+    if not path.exists():
+        return None
+    try:
+        groups: dict[str, dict[str, torch.Tensor]] = {}
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads(file.metadata()["facts"])
+            for key in file.keys():  # noqa: SIM118  (not a mapping)
+                group, _, name = key.partition("|")
+                groups.setdefault(group, {})[name] = file.get_tensor(key)
+        return groups, facts
+    except Exception as error:
+        raise RunError(
+            f"the checkpoint {path} is damaged: {error}", hint="Start over with --force, or in another --out."
+        ) from error
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """The optimiser's state as named tensors `<parameter>.<key>`."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{index}.{key}": torch.as_tensor(value)
+        for index, values in state.items()
+        for key, value in values.items()
+        if value is not None
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    """The inverse of `optimizer_tensors`."""
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        index, _, key = name.partition(".")
+        state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
