@@ -265,6 +265,7 @@ def _check_one_format(it: Subject, form: str, folder: Path) -> None:
     present = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
     kept_for_finish = {path for path in present if path.parts[0].startswith(".") and len(path.parts) > 1}
     visible = {path.as_posix() for path in present - kept_for_finish}
+    listed -= {path.as_posix() for path in kept_for_finish}
     _demand(visible == listed, f"writer {form} left files that it does not list, or the reverse: {visible ^ listed}")
     _demand(isinstance(writer.card(it.schema), dict), f"writer {form}: card() must return a dict")
     opened = open_source(it.name, DataConfig(path=str(folder)))
