@@ -1,4 +1,4 @@
-"""synthgen: labelled synthetic data sets from conditional diffusion models, with proof. Public names load on first use."""
+"""synthgen: labelled synthetic data sets from conditional diffusion models, with proof. Names load on first use."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """All that a plugin may import at its top level: the nouns of the contract, as plain data and protocols.
 
 Nothing here imports torch, pandas, pyarrow, scikit-learn or matplotlib, so a plugin's entry module stays cheap to load.
-A plugin's hooks return `Spec` records; what a `target` names is imported on first use and may then import what it likes,
-the public modules of synthgen (`synthgen.data`, `synthgen.nn`, `synthgen.io`, ...) included.
+A plugin's hooks return `Spec` records; what a `target` names is imported on first use and may then import what it
+likes, the public modules of synthgen (`synthgen.data`, `synthgen.nn`, `synthgen.io`, ...) included.
 
 Shapes: `N` records, `C` channels, `L` time steps, `H, W` image size, `K` classes; `B` is a batch of tensors.
 """
@@ -153,8 +153,8 @@ class Schema:
 class Records:
     """Decoded examples as columns: what readers produce, writers write and judges judge.
 
-    Columns by modality: image `image uint8 (N, H, W, C)`; timeseries `values float32 (N, C, L)`, `observed bool (N, C, L)`,
-    `length int32 (N,)`; mask `image uint8 (N, H, W, C)`, `mask uint8 or uint16 (N, H, W)`.
+    Columns by modality: image `image uint8 (N, H, W, C)`; timeseries `values float32 (N, C, L)`,
+    `observed bool (N, C, L)`, `length int32 (N,)`; mask `image uint8 (N, H, W, C)`, `mask uint8 or uint16 (N, H, W)`.
 
     Args:
         columns: name -> array; all share the leading size N.
@@ -221,7 +221,7 @@ class Batch:
 
 @runtime_checkable
 class Source(Protocol):
-    """A user's data, opened lazily. `synthgen.data.source` has the two ready-made kinds (in memory, and by a load function)."""
+    """A user's data, opened lazily. `synthgen.data.source` has two kinds: in memory, and by a load function."""
 
     schema: Schema
     labels: NDArray[np.int64] | None
@@ -257,7 +257,7 @@ class Reader(Protocol):
 
 
 class Codec(Protocol):
-    """Records <-> model tensors, fitted on the training split only; `decode(encode(r))` returns r within stated precision."""
+    """Records <-> model tensors, fitted on training records only; `decode(encode(r))` is r within its precision."""
 
     def fit(self, batches: Iterable[Records]) -> Self:
         """Learn scaling from training records, one pass in pieces."""
@@ -315,7 +315,9 @@ class Embedder(Protocol):
     name: str
     """Short name for metric labels, such as `domain-cnn`."""
 
-    def fit(self, records: Records) -> Self: ...
+    def fit(self, records: Records) -> Self:
+        """Learn the features from real training records."""
+        ...
 
     def transform(self, records: Records) -> NDArray[np.float32]:
         """Features `(N, D)`."""
@@ -384,7 +386,7 @@ class Modality(Protocol):
         ...
 
     def configure(self, schema: Schema, records: int) -> Mapping[str, Any]:
-        """Configuration overrides that follow from the data (sizes, dropout by number of records); presets go on top."""
+        """Overrides that follow from the data (sizes, dropout by number of records); presets go on top."""
         ...
 
     def judge(self, schema: Schema, *, seed: int, kind: str = "default") -> Judge | None:
@@ -402,7 +404,7 @@ class Modality(Protocol):
     def draw(
         self, axis: Axes, records: Records, index: int, schema: Schema, *, heat: NDArray[Any] | None = None
     ) -> None:
-        """Draw one record on a matplotlib axis; with `heat` (`schema.shape[1:]` or `schema.shape`), where it is anomalous."""
+        """Draw one record on an axis; with `heat` (`schema.shape[1:]` or `schema.shape`), where it is anomalous."""
         ...
 
     def overview(self, real: Records, synthetic: Records, schema: Schema) -> Figure:

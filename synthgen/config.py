@@ -75,7 +75,7 @@ class NetworkConfig(_Section):
 class NoiseConfig(_Section):
     """Parameterisation, training density over ln sigma and sigma range."""
 
-    parameterisation: Literal["edm", "epsilon", "v", "flow", "x"] = Field("edm", description="what the network predicts")
+    parameterisation: Literal["edm", "epsilon", "v", "flow", "x"] = Field("edm", description="what is predicted")
     density: Literal["lognormal", "loguniform", "cosine", "linear", "logit-normal"] = Field(
         "lognormal", description="distribution of ln sigma in training"
     )
@@ -110,7 +110,9 @@ class OptimConfig(_Section):
 class EmaConfig(_Section):
     """Averages of the weights (Karras et al. 2024, power-function EMA)."""
 
-    widths: tuple[float, ...] = Field((0.05, 0.10, 0.20), description="relative widths; the best on held-out loss is kept")
+    widths: tuple[float, ...] = Field(
+        (0.05, 0.10, 0.20), description="relative widths; the best on held-out loss stays"
+    )
 
 
 class TrainConfig(_Section):
@@ -253,7 +255,8 @@ def _explain(error: ValidationError) -> ConfigError:
     first = error.errors()[0]
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
-        return ConfigError(f"configuration key {path}: {first['msg'][0].lower()}{first['msg'][1:]} (got {first['input']!r})")
+        reason = first["msg"][0].lower() + first["msg"][1:]
+        return ConfigError(f"configuration key {path}: {reason} (got {first['input']!r})")
     known = [f"{path.rpartition('.')[0]}.{key}".lstrip(".") for key in _known_keys(path)]
     close = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
     hint = f"Did you mean {close[0]}?" if close else "`synthgen config init` prints every key with its meaning."
