@@ -1,0 +1,115 @@
+"""Series <-> model tensors: each channel standardised on observed training values, times 0.5.
+
+Missing values inside a series are interpolated and carry no weight. After the end of a shorter series stands 0, with
+full weight, so that the network learns to end; the length itself is a condition (a share of L) and decides where
+decoding cuts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+
+from synthgen.api import Batch, Records
+from synthgen_timeseries.series import ChannelScale, gaps, inside
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from synthgen.api import Schema
+
+__all__ = ["SeriesCodec"]
+
+_SIGMA_DATA = 0.5
+_MARGIN = 0.1  # decoded values may leave the training range by this share of it
+
+
+class SeriesCodec:
+    """Codec of the time-series modality.
+
+    `decode(encode(r))` returns the observed values within float32 precision of the channel's scale. Decoded values are
+    clipped to the training range widened by 10 %, whole-number channels are rounded, and everything inside the length
+    counts as observed.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._scale: ChannelScale | None = None
+
+    @property
+    def scale(self) -> ChannelScale:
+        """What `fit` learnt."""
+        if self._scale is None:
+            raise RuntimeError("the codec is not fitted")
+        return self._scale
+
+    def fit(self, batches: Iterable[Records]) -> Self:
+        """Mean, standard deviation and range of each channel, one pass."""
+        self._scale = ChannelScale.fit(batches)
+        return self
+
+    def encode(self, records: Records) -> Batch:
+        """To float32 `(B, C, L)`, weights (None when nothing is missing) and conditions."""
+        steps = self._schema.shape[1]
+        x = torch.from_numpy((self.scale.standardise(records, steps) * _SIGMA_DATA).astype(np.float32))
+        missing = gaps(records)
+        observed = None
+        if missing.any():
+            weights = np.ones(tuple(x.shape), dtype=np.float32)
+            kept = min(steps, missing.shape[2])
+            weights[:, :, :kept] -= missing[:, :, :kept]
+            observed = torch.from_numpy(weights)
+        return Batch(x, observed, self._conditions(records))
+
+    def _conditions(self, records: Records) -> dict[str, torch.Tensor]:
+        conditions: dict[str, torch.Tensor] = {}
+        for condition in self._schema.conditions:
+            if condition.name == "label":
+                label = np.full(len(records), -1) if records.label is None else records.label
+                conditions["label"] = torch.from_numpy(np.asarray(label, dtype=np.int64))
+            elif condition.name == "length":
+                share = records["length"].astype(np.float32)[:, None] / np.float32(self._schema.shape[1])
+                conditions["length"] = torch.from_numpy(share)
+        return conditions
+
+    def decode(self, x: torch.Tensor, conditions: Mapping[str, torch.Tensor]) -> Records:
+        """From `(B, C, L)` of any real values to legal records."""
+        scale, steps = self.scale, self._schema.shape[1]
+        values = np.nan_to_num(x.detach().cpu().numpy().astype(np.float64), nan=0.0)
+        values = values / _SIGMA_DATA * scale.std[:, None] + scale.mean[:, None]
+        margin = _MARGIN * (scale.high - scale.low)
+        values = np.clip(values, (scale.low - margin)[:, None], (scale.high + margin)[:, None])
+        for index, channel in enumerate(self._schema.channels):
+            if channel.kind == "integer":
+                values[:, index] = np.rint(values[:, index])
+            elif channel.kind == "nonnegative":
+                values[:, index] = np.maximum(values[:, index], 0.0)
+        length = self._lengths(len(values), conditions.get("length"))
+        observed = np.repeat(inside(length, steps)[:, None, :], values.shape[1], axis=1)
+        label = conditions.get("label")
+        return Records(
+            {"values": np.where(observed, values, 0.0).astype(np.float32), "observed": observed, "length": length},
+            None if label is None or not self._schema.labels else label.detach().cpu().numpy().astype(np.int64),
+        )
+
+    def _lengths(self, size: int, share: torch.Tensor | None) -> NDArray[np.int32]:
+        steps = self._schema.shape[1]
+        if share is None:
+            return np.full(size, steps, dtype=np.int32)
+        wanted = np.rint(np.nan_to_num(share.detach().cpu().numpy().reshape(size).astype(np.float64), nan=1.0) * steps)
+        return np.clip(wanted, 1, steps).astype(np.int32)
+
+    def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+        """The channel scale as float64 tensors."""
+        scale = self.scale
+        tensors = {name: torch.from_numpy(getattr(scale, name).copy()) for name in ("mean", "std", "low", "high")}
+        return {"sigma_data": _SIGMA_DATA, "margin": _MARGIN}, tensors
+
+    def load_state(self, facts: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Self:
+        """The inverse of `state`."""
+        mean, std, low, high = (tensors[name].numpy().astype(np.float64) for name in ("mean", "std", "low", "high"))
+        self._scale = ChannelScale(mean, std, low, high)
+        return self

@@ -1,0 +1,197 @@
+"""Series as readers find them, one array each, and their way into a Source of equally shaped records."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synthgen.api import Channel, Condition, Records, Schema
+from synthgen.data.source import ArraySource
+from synthgen.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from synthgen.api import Source
+
+__all__ = ["Collection", "channels_named", "label_name"]
+
+_LARGEST = 2**31  # cells of the padded array: 8 GiB of float32 beside 2 GiB of flags
+
+
+def channels_named(names: Iterable[str], *, integer: Iterable[str] = ()) -> tuple[Channel, ...]:
+    """Channels with these names; those in `integer` hold whole numbers."""
+    whole = set(integer)
+    return tuple(Channel(str(name), "integer" if name in whole else "continuous") for name in names)
+
+
+def label_name(value: Any) -> str:
+    """A label as text: 1.0, "1" and 1 are the same class."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    text = str(value).strip()
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return str(int(number)) if math.isfinite(number) and number.is_integer() and "e" not in text.lower() else text
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Series of one schema, not yet padded.
+
+    Args:
+        series: one `(C, L_i)` array each; NaN is missing, steps at the end without any value are no part of it.
+        channels: one entry a row of each series.
+        label: class name of each, or None.
+        groups: series with the same value never part at splitting.
+        split: "train" or "test" for each, where the data says so.
+        notes: sentences for the user.
+        label_column: name of the label in the user's data.
+        names: what to call each series in messages ("line 7", "id 'a'"); their position when empty.
+        extra: facts for `Schema.extra`.
+        steps: pad to at least this many steps.
+    """
+
+    series: Sequence[NDArray[np.float64]]
+    channels: tuple[Channel, ...]
+    label: Sequence[str] | None = None
+    groups: NDArray[Any] | None = None
+    split: NDArray[Any] | None = None
+    notes: Sequence[str] = ()
+    label_column: str = "label"
+    names: Sequence[str] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+    steps: int = 1
+
+    def name(self, index: int) -> str:
+        """What to call one series in a message."""
+        return self.names[index] if self.names else f"series {index}"
+
+    def source(self, where: str = "the data") -> Source:
+        """Padded, checked and described.
+
+        Args:
+            where: file or folder, for messages.
+
+        Raises:
+            DataError: nothing to learn from, infinite values, a channel without any value, absurd sizes.
+        """
+        kept = self._without_empty(where)
+        lengths = np.array([one.shape[1] for one in kept.series], dtype=np.int32)
+        size, channels, steps = len(kept.series), len(kept.channels), max(int(lengths.max()), kept.steps)
+        if size * channels * steps > _LARGEST:
+            raise DataError(
+                f"{where}: {size:,} series x {channels} channels x {steps:,} steps do not fit in memory",
+                hint="Cut long series into pieces with data.window.",
+            )
+        values = np.zeros((size, channels, steps), dtype=np.float32)
+        observed = np.zeros((size, channels, steps), dtype=bool)
+        for index, one in enumerate(kept.series):
+            known = np.isfinite(one)
+            if np.isinf(one).any() or (np.abs(one[known]) > np.finfo(np.float32).max).any():
+                name = kept.channels[int(np.argmax((~np.isnan(one) & ~known).any(axis=1)))].name
+                raise DataError(f"{where}: {kept.name(index)} holds an infinite or too large value in channel {name}")
+            values[index, :, : one.shape[1]] = np.where(known, one, 0.0)
+            observed[index, :, : one.shape[1]] = known
+        return kept._described(values, observed, lengths, where)
+
+    def _without_empty(self, where: str) -> Collection:
+        if not self.series:
+            raise DataError(f"{where} holds no series")
+        trimmed = [_trimmed(one) for one in self.series]
+        full = np.array([one.shape[1] > 0 for one in trimmed])
+        if not full.any():
+            raise DataError(f"{where}: every value is missing")
+        if full.all():
+            return dataclasses.replace(self, series=trimmed)
+        empty = np.flatnonzero(~full)
+        some = ", ".join(self.name(int(index)) for index in empty[:3])
+        note = f"{len(empty)} series without any value left out ({some}{', ...' if len(empty) > 3 else ''})"
+        chosen = np.flatnonzero(full)
+        return dataclasses.replace(
+            self,
+            series=[trimmed[index] for index in chosen],
+            label=None if self.label is None else [self.label[int(index)] for index in chosen],
+            groups=None if self.groups is None else self.groups[chosen],
+            split=None if self.split is None else self.split[chosen],
+            names=[self.names[int(index)] for index in chosen] if self.names else (),
+            notes=[*self.notes, note],
+        )
+
+    def _described(
+        self, values: NDArray[np.float32], observed: NDArray[np.bool_], length: NDArray[np.int32], where: str
+    ) -> Source:
+        notes = list(self.notes)
+        _, channels, steps = values.shape
+        inside = int(length.sum()) * channels
+        missing = 1.0 - float(observed.sum()) / inside
+        unequal = bool((length != steps).any())
+        if missing > 0:
+            notes.append(
+                f"{missing:.1%} of the values are missing; they are interpolated and carry no weight in training"
+            )
+        if unequal:
+            notes.append(f"lengths from {int(length.min())} to {int(length.max())} steps; the length is a condition")
+        described, scale = [], []
+        for index, channel in enumerate(self.channels):
+            known = values[:, index][observed[:, index]]
+            if not known.size:
+                raise DataError(
+                    f"{where}: channel {channel.name} holds no value at all",
+                    hint="Leave it out by naming the others with data.value_columns.",
+                )
+            low, high = float(known.min()), float(known.max())
+            described.append(dataclasses.replace(channel, low=low, high=high))
+            scale.append([float(known.mean(dtype=np.float64)), float(known.std(dtype=np.float64))])
+            if low == high:
+                notes.append(f"channel {channel.name} is constant ({low:g})")
+        labels, index_of = self._labels(where)
+        conditions = [Condition("label", "class", len(labels))] if labels else []
+        if unequal:
+            conditions.append(Condition("length", "vector", 1))
+        schema = Schema(
+            "timeseries",
+            (channels, steps),
+            tuple(described),
+            labels,
+            self.label_column,
+            tuple(conditions),
+            {**self.extra, "unequal_length": unequal, "missing": bool(missing > 0), "scale": scale},
+        )
+        records = Records({"values": values, "observed": observed, "length": length}, index_of)
+        return ArraySource(schema, records, groups=self.groups, official_split=self.split, notes=tuple(notes))
+
+    def _labels(self, where: str) -> tuple[tuple[str, ...], NDArray[np.int64] | None]:
+        if self.label is None:
+            return (), None
+        names, index = np.unique(np.asarray(self.label, dtype=str), return_inverse=True)
+        if len(names) == len(self.label) > 20:
+            raise DataError(
+                f"{where}: each of the {len(self.label)} series has a label of its own in column {self.label_column}",
+                hint="A label is a class with several examples; is this an id?",
+            )
+        order = sorted(range(len(names)), key=lambda position: _sort_key(str(names[position])))
+        rank = np.empty(len(names), dtype=np.int64)
+        rank[order] = np.arange(len(names))
+        return tuple(str(names[position]) for position in order), rank[index.reshape(-1)]
+
+
+def _trimmed(one: NDArray[np.float64]) -> NDArray[np.float64]:
+    known = np.flatnonzero(~np.isnan(one).all(axis=0))
+    return one[:, : known[-1] + 1] if known.size else one[:, :0]
+
+
+def _sort_key(name: str) -> tuple[int, float, str]:
+    try:
+        return (0, float(name), name)
+    except ValueError:
+        return (1, 0.0, name)

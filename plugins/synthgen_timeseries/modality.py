@@ -1,0 +1,112 @@
+"""The time-series modality: what the commands ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synthgen.errors import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from synthgen.api import Codec, Embedder, Judge, Records, Schema
+
+__all__ = ["TimeSeries"]
+
+_JUDGES = ("minirocket", "fcn", "inceptiontime", "forecast")
+
+
+class TimeSeries:
+    """Implements `synthgen.api.Modality`; its parts are imported on first use."""
+
+    name = "timeseries"
+    demo = "basic-motions"
+    formats = ("parquet", "long", "csv")
+
+    def codec(self, schema: Schema) -> Codec:
+        """Standardisation by channel."""
+        from synthgen_timeseries.codec import SeriesCodec
+
+        return SeriesCodec(schema)
+
+    def presets(self) -> Mapping[str, Mapping[str, Any]]:
+        """default, fast, large, dit."""
+        from synthgen_timeseries.presets import PRESETS
+
+        return PRESETS
+
+    def configure(self, schema: Schema, records: int) -> Mapping[str, Any]:
+        """Network by the number of steps, dropout, batch and budget by the number of records."""
+        from synthgen_timeseries.presets import configuration
+
+        return configuration(schema, records)
+
+    def judge(self, schema: Schema, *, seed: int, kind: str = "default") -> Judge | None:
+        """MiniRocket and ridge for series of several classes, else next-step prediction.
+
+        Args:
+            schema: of the records.
+            seed: of the judge.
+            kind: `minirocket`, `fcn`, `inceptiontime` or `forecast`.
+
+        Raises:
+            UsageError: an unknown kind, or a classifier for series without classes.
+        """
+        classes = len(schema.labels) > 1
+        wanted = kind if kind != "default" else "minirocket" if classes else "forecast"
+        if wanted not in _JUDGES:
+            raise UsageError(f"unknown judge {kind!r} of timeseries", hint=f"Judges: {', '.join(_JUDGES)}.")
+        if wanted == "forecast":
+            from synthgen_timeseries.forecast import ForecastJudge
+
+            return ForecastJudge(schema, seed=seed) if schema.shape[1] > 1 else None
+        if not classes:
+            raise UsageError(f"judge {kind} needs at least two classes", hint="Use the judge forecast.")
+        from synthgen_timeseries.judge import NetworkJudge, RocketJudge
+
+        return (
+            RocketJudge(schema, seed=seed) if wanted == "minirocket" else NetworkJudge(schema, seed=seed, name=wanted)
+        )
+
+    def missing_judge(self, schema: Schema) -> str:
+        """Why there is none."""
+        return "series of a single step without classes have nothing to predict"
+
+    def embedder(self, schema: Schema, *, seed: int) -> Embedder:
+        """MiniRocket features reduced by principal components."""
+        from synthgen_timeseries.embedder import RocketEmbedder
+
+        return RocketEmbedder(schema, seed=seed)
+
+    def flatten(self, records: Records, schema: Schema | None = None) -> NDArray[np.float32]:
+        """Gaps interpolated, channels one after the other, `(N, C L)`.
+
+        With a schema each channel is standardised by the scale noted in it, so that none dominates a distance; without
+        one the values keep their units. What lies after the end of a series is 0.
+        """
+        from synthgen_timeseries.series import ChannelScale, interpolated
+
+        if schema is None:
+            values = np.nan_to_num(interpolated(records), nan=0.0)
+        else:
+            values = ChannelScale.of_schema(schema).standardise(records, schema.shape[1])
+        return np.asarray(values.reshape(len(records), -1), dtype=np.float32)
+
+    def draw(
+        self, axis: Axes, records: Records, index: int, schema: Schema, *, heat: NDArray[Any] | None = None
+    ) -> None:
+        """Lines of one record, see `figures.draw`."""
+        from synthgen_timeseries.figures import draw
+
+        draw(axis, records, index, schema, heat=heat)
+
+    def overview(self, real: Records, synthetic: Records, schema: Schema) -> Figure:
+        """Overlaid lines by class, see `figures.overview`."""
+        from synthgen_timeseries.figures import overview
+
+        return overview(real, synthetic, schema)

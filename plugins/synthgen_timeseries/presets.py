@@ -1,0 +1,60 @@
+"""Configuration that follows from the data: tables first, so that a measured better choice is one changed line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from synthgen.api import Schema
+
+__all__ = ["PRESETS", "configuration"]
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "default": {},
+    "fast": {"network": {"width": 32, "blocks": 1}, "sampling": {"steps": 12}},
+    "large": {"network": {"width": 96}, "optim": {"lr": 6e-4}},
+    "dit": {"network": {"name": "dit", "width": 64, "blocks": 4, "patch": 4}},
+}
+"""Named sets of choices, on top of what `configuration` says."""
+
+_BY_STEPS: tuple[tuple[int, dict[str, Any]], ...] = (
+    (32, {"multipliers": (1, 2), "patch": 1}),
+    (192, {"multipliers": (1, 2, 2), "patch": 1}),
+    (512, {"multipliers": (1, 2, 2), "patch": 2}),
+    (2**31, {"multipliers": (1, 2, 2, 2), "patch": 4}),
+)
+"""Network by the largest number of steps for which it is meant."""
+
+_DROPOUT: tuple[tuple[int, float], ...] = ((200, 0.2), (2_000, 0.1), (20_000, 0.05), (2**62, 0.0))
+"""Dropout by the largest number of training records."""
+
+_BUDGET: tuple[tuple[int, int], ...] = ((100, 60_000), (1_000, 150_000), (10_000, 400_000), (2**62, 1_000_000))
+"""Training samples by the largest number of training records."""
+
+_BATCH: tuple[tuple[int, int], ...] = ((100, 32), (1_000, 64), (2**62, 128))
+"""Batch size by the largest number of training records."""
+
+_NOISE = {"mean": -0.6, "std": 1.4}
+_LR = 1e-3
+_WIDTH = 48
+_BLOCKS = 2
+
+
+def configuration(schema: Schema, records: int) -> dict[str, Any]:
+    """Overrides for series of this shape.
+
+    Args:
+        schema: of the data.
+        records: number of training records.
+    """
+    network = {"name": "unet", "width": _WIDTH, "blocks": _BLOCKS, "dropout": _choose(_DROPOUT, records)}
+    return {
+        "network": {**network, **_choose(_BY_STEPS, schema.shape[1])},
+        "noise": dict(_NOISE),
+        "optim": {"lr": _LR, "batch_size": _choose(_BATCH, records)},
+        "train": {"samples": _choose(_BUDGET, records)},
+    }
+
+
+def _choose(table: tuple[tuple[int, Any], ...], size: int) -> Any:
+    return next(choice for most, choice in table if size <= most)

@@ -1,0 +1,124 @@
+"""Which column of a table is what: id, time, label, group, channel. What the options do not name is guessed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from synthgen.errors import DataError
+from synthgen_timeseries.table import Table
+
+if TYPE_CHECKING:
+    from synthgen.config import DataConfig
+
+__all__ = ["Roles", "is_step_name", "roles_of"]
+
+_IDS = ("unique_id", "series_id", "item_id", "case_id", "sample_id", "id", "series", "sample", "case", "recording")
+_TIMES = ("ds", "timestamp", "datetime", "date", "time", "time_step", "timestep", "step", "t", "index")
+_LABELS = ("label", "class", "class_name", "class_label", "classlabel", "category", "activity")
+_OURS = ("sample_id", "seed", "guidance", "origin")
+_STEP = re.compile(r"(t|step|time|ts|v|value)?[ _-]?\d+", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Column names by role; "" where there is none.
+
+    Args:
+        ignored: columns that are neither numbers nor any of these roles.
+    """
+
+    identity: str
+    time: str
+    label: str
+    group: str
+    values: tuple[str, ...]
+    ignored: tuple[str, ...]
+
+
+def is_step_name(name: str) -> bool:
+    """Whether a column of this name is one step of a series: 0, t0, step_12, value 3."""
+    return _STEP.fullmatch(name) is not None
+
+
+def roles_of(table: Table, options: DataConfig) -> Roles:
+    """The roles, from the options first and by the usual names otherwise.
+
+    Raises:
+        DataError: a column that was asked for does not exist, or no channel is left.
+    """
+    asked = (options.id_column, options.time_column, options.label_column, options.group_column)
+    for name in (*(name for name in asked if name), *options.value_columns):
+        _check(table, name)
+    taken = {name for name in (*asked, *options.value_columns) if name}
+    identity = options.id_column or _guess(table, _IDS, taken)
+    taken.add(identity)
+    label = options.label_column or _guess_label(table, taken)
+    # Our own writers put the name of the class beside its number.
+    names = f"{label}_name" if label and f"{label}_name" in table.columns else ""
+    if names and label not in table.classes and table.frame[names].notna().any():
+        label, names = names, label
+    taken.update((label, names))
+    time = options.time_column or _guess_time(table, taken)
+    taken.update((time, options.group_column or ""))
+    if "sample_id" in table.columns or identity == "unique_id":
+        taken.update(_OURS)
+    values = options.value_columns or tuple(
+        name for name in table.columns if name not in taken and (name in table.lists or _is_numeric(table, name))
+    )
+    if not values:
+        raise DataError(
+            f"{table.path} has no numeric columns to learn from; its columns are {', '.join(table.columns)}",
+            hint="Name the channels with data.value_columns.",
+        )
+    ignored = tuple(name for name in table.columns if name not in taken and name not in values)
+    return Roles(identity, time, label, options.group_column or "", values, ignored)
+
+
+def _check(table: Table, name: str) -> None:
+    if name in table.columns:
+        return
+    close = difflib.get_close_matches(name, table.columns, n=1, cutoff=0.5)
+    shown = ", ".join(table.columns[:12]) + (", ..." if len(table.columns) > 12 else "")
+    hint = f"Did you mean {close[0]}?" if close else ""
+    raise DataError(f"{table.path} has no column {name!r}; its columns are {shown}", hint=hint)
+
+
+def _guess(table: Table, candidates: tuple[str, ...], taken: set[str]) -> str:
+    by_lower = {name.lower(): name for name in map(str, table.frame.columns) if name not in taken}
+    return next((by_lower[name] for name in candidates if name in by_lower), "")
+
+
+def _guess_label(table: Table, taken: set[str]) -> str:
+    declared = [name for name in table.classes if name in table.columns and name not in taken]
+    if declared:
+        return declared[0]
+    plain = _guess(table, _LABELS, taken)
+    return plain or _guess(table, ("label_name",), taken)
+
+
+def _guess_time(table: Table, taken: set[str]) -> str:
+    found = _guess(table, _TIMES, taken)
+    if found:
+        return found
+    for name in map(str, table.frame.columns):
+        if name not in taken and pd.api.types.is_datetime64_any_dtype(table.frame[name].dtype):
+            return name
+    return ""
+
+
+def _is_numeric(table: Table, name: str) -> bool:
+    """A column of numbers; also one where most cells are, so that reading it names the cell that is not."""
+    column = table.frame[name]
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return True
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return False
+    present = column.dropna()
+    if not len(present):
+        return True
+    return bool(pd.to_numeric(present, errors="coerce").notna().mean() >= 0.5)

@@ -1,0 +1,226 @@
+"""A table of the user's, CSV or Parquet, with what is needed to name a cell in a message."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from synthgen.errors import DataError
+from synthgen.io.parquet import features_of, open_parquet, parquet_files, read_columns
+
+__all__ = ["Table", "csv_files", "first_line", "read_csv", "read_parquet", "separator"]
+
+_MISSING = ("?",)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of scalars, and for Parquet also columns of lists.
+
+    Args:
+        path: file or folder, for messages.
+        frame: the columns of scalars.
+        lists: column name -> Arrow array of numeric lists, one a series.
+        classes: column name -> class names, for integer columns that the file declares to be class labels.
+        steps: length to which the writer of the file had padded its series; 0 when it does not say.
+        files: the CSV files of the table, for line numbers.
+        notes: sentences for the user.
+    """
+
+    path: Path
+    frame: pd.DataFrame
+    lists: dict[str, pa.ListArray] = field(default_factory=dict)
+    classes: dict[str, list[str]] = field(default_factory=dict)
+    steps: int = 0
+    files: tuple[Path, ...] = ()
+    header: bool = True
+    notes: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all columns."""
+        return [*map(str, self.frame.columns), *self.lists]
+
+    def place(self, row: int) -> str:
+        """Where a row stands: `file, line 17` for text, `file, row 16` (from 0) for Parquet."""
+        if not self.files:
+            return f"{self.path}, row {row}"
+        left = row
+        for path in self.files:
+            with _open_text(path) as text:
+                reader = csv.reader(text, delimiter=separator(path))
+                rows = (reader.line_num for cells in reader if any(cell.strip() for cell in cells))
+                if self.header:
+                    next(rows, None)
+                for line in rows:
+                    if left == 0:
+                        return f"{path}, line {line}"
+                    left -= 1
+        return f"{self.path}, row {row}"
+
+    def numbers(self, column: str) -> NDArray[np.float64]:
+        """A column of scalars as float64.
+
+        Raises:
+            DataError: a cell is not a number, with its place.
+        """
+        series = self.frame[column]
+        if pd.api.types.is_numeric_dtype(series.dtype):
+            return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
+        converted = pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        bad = np.flatnonzero(np.isnan(converted) & series.notna().to_numpy())
+        if bad.size:
+            row = int(bad[0])
+            more = f" (and {bad.size - 1} more cells of the column)" if bad.size > 1 else ""
+            raise DataError(
+                f"{self.place(row)}, column {column}: {str(series.iloc[row])!r} is not a number{more}",
+                hint="Correct the cell, leave it empty if it is missing, or name the channels with data.value_columns.",
+            )
+        return np.asarray(converted)
+
+
+def csv_files(path: Path) -> list[Path]:
+    """The CSV files of a file or a data set directory, sorted; may be empty."""
+    if path.is_file():
+        return [path]
+    for pattern in ("*.csv", "data/*.csv"):
+        found = sorted(file for file in path.glob(pattern) if not file.name.startswith("."))
+        if found:
+            return found
+    return []
+
+
+def _open_text(path: Path) -> IO[str]:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def first_line(path: Path) -> str:
+    """The first line that is not blank, or "" when there is none or it is not text.
+
+    Raises:
+        DataError: the file cannot be opened.
+    """
+    try:
+        with _open_text(path) as text:
+            return next((line.rstrip("\r\n") for line in text if line.strip()), "")
+    except UnicodeDecodeError:
+        return ""
+    except (OSError, EOFError) as error:
+        raise DataError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def separator(path: Path) -> str:
+    """What separates the cells: the candidate that the first line holds most often."""
+    line = first_line(path)
+    return max(",;\t|", key=line.count)
+
+
+def read_csv(path: Path) -> Table:
+    """A CSV file, or all those of a directory one after the other.
+
+    Raises:
+        DataError: missing, empty, not text, or with lines of unequal length.
+    """
+    files = csv_files(path)
+    if not files:
+        raise DataError(f"no CSV file in {path}" if path.is_dir() else f"no file at {path}")
+    line = first_line(files[0])
+    header = not _is_data(line.split(separator(files[0])))
+    frames = [_read_csv(file, header=header) for file in files]
+    for file, frame in zip(files, frames, strict=True):
+        if list(frame.columns) != list(frames[0].columns):
+            raise DataError(f"{file} has other columns than {files[0].name} beside it")
+    frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    if not len(frame):
+        raise DataError(f"{path} has a header but no rows")
+    notes = () if header else (f"{path.name} has no header line; columns are numbered c0 to c{len(frame.columns) - 1}",)
+    return Table(path, _tidy(frame), files=tuple(files), header=header, notes=notes)
+
+
+def _is_data(cells: list[str]) -> bool:
+    """Whether the first line holds values: all numbers, and not the step numbers of a wide table."""
+    try:
+        numbers = [float(cell) for cell in cells]
+    except ValueError:
+        return False
+    return bool(numbers) and not (len(numbers) > 1 and np.array_equal(np.diff(numbers), np.ones(len(numbers) - 1)))
+
+
+def _read_csv(path: Path, *, header: bool) -> pd.DataFrame:
+    sep = separator(path)
+    decimal = "."
+    if sep == ";":
+        with _open_text(path) as text:
+            body = "".join(line for line, _ in zip(text, range(20), strict=False))
+        decimal = "," if "," in body and "." not in body else "."
+    try:
+        frame = pd.read_csv(
+            path,
+            sep=sep,
+            decimal=decimal,
+            header=0 if header else None,
+            encoding="utf-8-sig",
+            na_values=list(_MISSING),
+            low_memory=False,
+            index_col=False,
+        )
+    except pd.errors.EmptyDataError as error:
+        raise DataError(f"{path} is empty") from error
+    except pd.errors.ParserError as error:
+        raise DataError(f"{path} is not a regular table: {str(error).split('C error: ')[-1].strip()}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is not UTF-8 text ({error.reason} at byte {error.start})", hint="Save it as UTF-8."
+        ) from error
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    return frame if header else frame.rename(columns=lambda number: f"c{number}")
+
+
+def _tidy(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without the nameless index column that pandas and R write; names as text."""
+    renamed = frame.rename(columns=lambda name: str(name).strip())
+    return renamed.drop(columns=[name for name in renamed.columns if name in ("Unnamed: 0", "")])
+
+
+def read_parquet(path: Path) -> Table:
+    """A Parquet file, or all those of a data set directory one after the other.
+
+    Raises:
+        DataError: missing, damaged or empty.
+    """
+    files = parquet_files(path)
+    if not files:
+        raise DataError(f"no Parquet file in {path}")
+    schema = open_parquet(files[0]).schema_arrow
+    table = read_columns(files)
+    if not len(table):
+        raise DataError(f"{path} holds no rows")
+    lists = {entry.name: table[entry.name].combine_chunks() for entry in table.schema if _is_numeric_list(entry.type)}
+    scalars = [entry.name for entry in table.schema if not pa.types.is_nested(entry.type)]
+    frame = table.select(scalars).to_pandas()
+    classes = {
+        name: list(feature["names"])
+        for name, feature in features_of(schema).items()
+        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and "names" in feature
+    }
+    steps = (schema.metadata or {}).get(b"synthgen.steps", b"0")
+    return Table(path, _tidy(frame), lists, classes, int(steps) if steps.isdigit() else 0)
+
+
+def _is_numeric_list(kind: Any) -> bool:
+    listed = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    if not listed:
+        return False
+    inner = kind.value_type
+    return bool(pa.types.is_integer(inner) or pa.types.is_floating(inner) or pa.types.is_boolean(inner))

@@ -1,0 +1,119 @@
+"""Long series cut into windows, so that no time step is shared between what is learnt from and what is held out."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synthgen.errors import DataError
+from synthgen_timeseries.collection import Collection
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from synthgen.config import DataConfig
+
+__all__ = ["cut_each", "cut_one"]
+
+DEFAULT_WINDOW = 24
+_TRAIN_SHARE = 0.7
+_BLOCK_WINDOWS = 10  # a block is at least this many windows long
+_MOST_BLOCKS = 20
+
+
+def cut_one(
+    values: NDArray[np.float64], collection: Collection, options: DataConfig, *, where: str, unit: str = "steps"
+) -> Collection:
+    """One long series as windows, split in time.
+
+    The first 70 % of the steps are for training, the rest for testing, with an embargo of one window between. Each part
+    is divided into contiguous blocks, which are the groups: a window that would lie in two blocks is left out, so no
+    two groups share a time step.
+
+    Args:
+        values: `(C, T)`.
+        collection: channels, notes and facts; its series are replaced.
+        options: `window` and `stride`.
+        where: for messages.
+        unit: what one step is, for the notes.
+
+    Raises:
+        DataError: too short for the window.
+    """
+    window = options.window or DEFAULT_WINDOW
+    stride = options.stride or max(1, window // 2)
+    steps = values.shape[1]
+    border = int(steps * _TRAIN_SHARE)
+    parts = (("train", 0, border), ("test", border + window, steps))
+    if any(end - start < 2 * window for _, start, end in parts):
+        raise DataError(
+            f"{where}: {steps:,} steps are too few for windows of {window}",
+            hint="Choose a smaller data.window, or name the id column if the table holds several series.",
+        )
+    starts: list[int] = []
+    splits: list[str] = []
+    groups: list[int] = []
+    for name, start, end in parts:
+        blocks = int(np.clip((end - start) // (_BLOCK_WINDOWS * window), 1, _MOST_BLOCKS))
+        edges = np.linspace(start, end, blocks + 1).astype(int)
+        for first, last in pairwise(edges):
+            inside = range(int(first), int(last) - window + 1, stride)
+            starts.extend(inside)
+            splits.extend([name] * len(inside))
+            groups.extend([len(groups)] * len(inside))
+    possible = (steps - window) // stride + 1
+    chosen = "" if options.window else " (data.window is unset)"
+    notes = [
+        f"read as one long series of {steps:,} {unit}, cut into {len(starts):,} windows of {window}{chosen}, "
+        f"{stride} steps apart; name an id column if it holds several series",
+        f"split in time: the first 70 % for training, {splits.count('test'):,} windows after an embargo of {window} "
+        f"steps for testing; {max(0, possible - len(starts)):,} windows across borders left out",
+    ]
+    return dataclasses.replace(
+        collection,
+        series=[values[:, start : start + window] for start in starts],
+        label=None,
+        groups=np.array(groups),
+        split=np.array(splits),
+        names=[f"window at step {start}" for start in starts],
+        notes=[*collection.notes, *notes],
+    )
+
+
+def cut_each(collection: Collection, options: DataConfig) -> Collection:
+    """Every series as windows that inherit its label and share its group; unchanged when no window is asked for.
+
+    Raises:
+        DataError: no series is as long as the window.
+    """
+    window = options.window
+    if window is None:
+        return collection
+    stride = options.stride or max(1, window // 2)
+    origin: list[int] = []
+    pieces: list[NDArray[np.float64]] = []
+    names: list[str] = []
+    for index, one in enumerate(collection.series):
+        for start in range(0, one.shape[1] - window + 1, stride):
+            origin.append(index)
+            pieces.append(one[:, start : start + window])
+            names.append(f"{collection.name(index)} from step {start}")
+    if not pieces:
+        raise DataError(f"no series is as long as data.window = {window}", hint="Choose a smaller data.window.")
+    short = len(collection.series) - len(set(origin))
+    left = f"; {short} shorter series left out" if short else ""
+    rows = np.array(origin)
+    groups = np.arange(len(collection.series)) if collection.groups is None else collection.groups
+    return dataclasses.replace(
+        collection,
+        series=pieces,
+        label=None if collection.label is None else [collection.label[index] for index in origin],
+        groups=groups[rows],
+        split=None if collection.split is None else collection.split[rows],
+        names=names,
+        notes=[*collection.notes, f"cut into {len(pieces):,} windows of {window}, {stride} steps apart{left}"],
+        steps=window,
+    )
