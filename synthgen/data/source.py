@@ -91,4 +91,6 @@ class LazySource:
 
 def _check_size(size: int) -> None:
     if size < 1:
-        raise DataError("the data holds no records", hint="`synthgen inspect PATH` shows what was understood of a file.")
+        raise DataError(
+            "the data holds no records", hint="`synthgen inspect PATH` shows what was understood of a file."
+        )

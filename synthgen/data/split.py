@@ -5,8 +5,8 @@
     holdout      what every report is measured on
     calibration  what anomaly scores are calibrated on; nothing else ever looks at it
 
-Groups never part. Classes keep their shares (every class with enough records is in every part). Where a data set brings its
-own train/test split, train and validation come from its train part, holdout and calibration from its test part.
+Groups never part. Classes keep their shares (every class with enough records is in every part). Where a data set brings
+its own train/test split, train and validation come from its train part, holdout and calibration from its test part.
 """
 
 from __future__ import annotations
@@ -69,10 +69,12 @@ def make_split(source: Source, config: DataConfig, seed: int) -> Split:
         tests = official == "test"
         train, valid = _deal(source, everything[~tests], (1 - validation, validation), seed)
         kept = config.holdout + config.calibration
-        holdout, calibration = _deal(source, everything[tests], (config.holdout / kept, config.calibration / kept), seed)
+        holdout, calibration = _deal(
+            source, everything[tests], (config.holdout / kept, config.calibration / kept), seed
+        )
     if not len(train) or not len(holdout):
         raise DataError(
-            f"splitting {len(source)} records by group leaves {len(train)} to train on and {len(holdout)} to evaluate on",
+            f"splitting {len(source)} records by group leaves {len(train)} to train and {len(holdout)} to evaluate on",
             hint="There are too few groups: drop data.group_column or bring more data.",
         )
     return Split(train, valid, holdout, calibration)

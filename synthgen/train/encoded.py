@@ -1,7 +1,7 @@
 """Training data as tensors: small sets encoded once and kept, large ones encoded batch by batch.
 
-The order is a permutation for each pass over the data that depends on (seed, pass) alone, so step k always sees the same
-records, whether or not the run was interrupted before it.
+The order is a permutation for each pass over the data that depends on (seed, pass) alone, so step k always sees the
+same records, whether or not the run was interrupted before it.
 """
 
 from __future__ import annotations

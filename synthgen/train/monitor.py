@@ -1,8 +1,8 @@
 """Watching a run: held-out loss on fixed noise, the turn at which copying begins, steps that are not finite.
 
-The held-out loss is the EDM-weighted denoising error on records that are never trained on, with the same noise and the same
-noise levels each time, so that two values differ by the weights alone. It leaves the training loss, and turns up, where a
-model begins to remember its training set (arXiv:2505.16959).
+The held-out loss is the EDM-weighted denoising error on records that are never trained on, with the same noise and the
+same noise levels each time, so that two values differ by the weights alone. It leaves the training loss, and turns up,
+where a model begins to remember its training set (arXiv:2505.16959).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class HeldOut:
         was_training = denoiser.training
         denoiser.eval()
         errors = []
-        for rows in torch.arange(len(self._x)).split(256):
+        for rows in torch.split(torch.arange(len(self._x)), 256):
             _, error = self._loss(
                 denoiser,
                 self._x[rows].to(device),

@@ -1,4 +1,4 @@
-"""Precision, device and threads, chosen by timing: bf16 is 1.4-5x faster on CPUs with AMX and several times slower without."""
+"""Precision and device, chosen by timing: bf16 is 1.4-5x faster on CPUs with AMX and several times slower without."""
 
 from __future__ import annotations
 

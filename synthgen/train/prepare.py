@@ -94,12 +94,15 @@ def _chunks(source: Source, indices: NDArray[np.int64]) -> Iterator[Records]:
 def _count(source: Source, indices: NDArray[np.int64]) -> list[int]:
     if source.labels is None:
         return []
-    return np.bincount(source.labels[indices], minlength=len(source.schema.labels)).tolist()
+    counts: list[int] = np.bincount(source.labels[indices], minlength=len(source.schema.labels)).tolist()
+    return counts
 
 
 def _check_finite(data: EncodedData) -> None:
     if not bool(torch.isfinite(data.sample(_DISTANCE_ROWS).x).all()):
-        raise DataError("the encoded data holds values that are not finite", hint="`synthgen inspect` shows the ranges.")
+        raise DataError(
+            "the encoded data holds values that are not finite", hint="`synthgen inspect` shows the ranges."
+        )
 
 
 def _settle(config: RunConfig, data: EncodedData) -> RunConfig:

@@ -52,7 +52,7 @@ def load_checkpoint(run: Path) -> tuple[dict[str, dict[str, torch.Tensor]], dict
         groups: dict[str, dict[str, torch.Tensor]] = {}
         with safe_open(path, framework="pt") as file:
             facts = json.loads(file.metadata()["facts"])
-            for key in file.keys():  # noqa: SIM118  (not a mapping)
+            for key in file.keys():
                 group, _, name = key.partition("|")
                 groups.setdefault(group, {})[name] = file.get_tensor(key)
         return groups, facts

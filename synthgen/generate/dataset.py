@@ -1,0 +1,88 @@
+"""A data set that synthgen wrote: shards, and beside them what describes and proves them.
+
+plan.json        what decides its bytes
+data/ or train/  the records, in the writer's format
+README.md        card, with the metadata that data hubs read
+provenance.json  model, configuration, versions, seed
+croissant.json   the same for machines (MLCommons Croissant 1.1)
+manifest.json    every file with its SHA-256, size and records
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthgen.api import Source
+from synthgen.data.opening import open_source, relabel
+from synthgen.errors import DatasetError
+
+if TYPE_CHECKING:
+    from synthgen.io.run import Run
+
+__all__ = ["SYNTHETIC_ROOT", "Dataset"]
+
+SYNTHETIC_ROOT = Path("synthetic")
+
+
+class Dataset:
+    """A complete data set.
+
+    Args:
+        path: its directory.
+        provenance: for a plan that has not been carried out (`dry_run`); None reads `provenance.json`.
+
+    Raises:
+        DatasetError: not a data set of synthgen, or not complete.
+    """
+
+    def __init__(self, path: Path | str, provenance: dict[str, Any] | None = None) -> None:
+        self.path = Path(path)
+        if provenance is not None:
+            self.provenance = provenance
+            return
+        try:
+            self.provenance = json.loads((self.path / "provenance.json").read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise DatasetError(f"{self.path} is not a complete data set: there is no provenance.json") from error
+        except (OSError, ValueError) as error:
+            raise DatasetError(f"{self.path / 'provenance.json'} is unreadable: {error}") from error
+
+    @property
+    def n(self) -> int:
+        """Number of records."""
+        return int(self.provenance["n"])
+
+    @property
+    def format(self) -> str:
+        """Name of the writer."""
+        return str(self.provenance["format"])
+
+    @cached_property
+    def manifest(self) -> list[dict[str, Any]]:
+        """Every file: path, sha256, bytes, records."""
+        files: list[dict[str, Any]] = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))["files"]
+        return files
+
+    def open(self, run: Run) -> Source:
+        """The records, with labels as the run counts them."""
+        options = run.config.data.model_copy(
+            update={"path": str(self.path), "label_column": None, "id_column": None, "time_column": None,
+                    "value_columns": (), "window": None, "stride": None, "group_column": None, "image_size": None}
+        )  # fmt: skip
+        return relabel(open_source(run.schema.modality, options), run.schema)
+
+    @classmethod
+    def newest(cls, run: Run, root: Path = SYNTHETIC_ROOT) -> Dataset | None:
+        """The data set below `root` that was made last from this run, or None."""
+        found = []
+        for path in root.glob("*/provenance.json"):
+            try:
+                dataset = cls(path.parent)
+            except DatasetError:
+                continue
+            if dataset.provenance.get("model") == run.fingerprint and dataset.provenance.get("kind") == "generate":
+                found.append((str(dataset.provenance.get("created")), dataset))
+        return max(found, key=lambda pair: pair[0])[1] if found else None
