@@ -243,9 +243,11 @@ def write_png(
 
 
 def csv_rows(columns: Mapping[str, Iterable[Any]]) -> str:
-    """Columns as CSV lines without a header."""
+    """Columns as CSV, the header first."""
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(zip(*columns.values(), strict=True))
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
     return buffer.getvalue()
 
 
@@ -256,32 +258,31 @@ def write_part(directory: Path, shard: int, shards: int, text: str, *, table: st
     return written(directory, path, records)
 
 
-def merge_parts(directory: Path, shards: int, *, table: str, header: str = "") -> WrittenFile:
+def merge_parts(directory: Path, shards: int, *, table: str, header_lines: int = 0) -> WrittenFile:
     """Join the parts of all shards into `directory / table`; the same again gives the same file.
 
     Args:
         directory: the data set.
         shards: how many parts there are.
         table: path of the table in the data set.
-        header: first line, without its newline; empty: none.
+        header_lines: so many first lines of each part are its header, which the table has once.
 
     Raises:
         DataError: a part is missing.
     """
-    lines = 0
+    rows = 0
     path = directory / table
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as target:
-        if header:
-            target.write(header + "\n")
         for shard in range(shards):
             part = _part(directory, shard, shards, table)
             try:
                 text = part.read_text(encoding="utf-8")
             except FileNotFoundError as error:
                 raise DataError(f"{directory} is not complete: {part.name} is missing") from error
-            target.write(text)
-            lines += text.count("\n")
-    return written(directory, path, lines)
+            lines = text.split("\n")  # not splitlines, which also cuts at characters that a name may hold
+            target.write("\n".join(lines if shard == 0 else lines[header_lines:]))
+            rows += len(lines) - 1 - header_lines
+    return written(directory, path, rows)
 
 
 def _part(directory: Path, shard: int, shards: int, table: str) -> Path:

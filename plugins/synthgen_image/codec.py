@@ -1,0 +1,109 @@
+"""Images <-> model tensors: channels z-scored on the training split, times 0.5; decoding rounds and clips to 0..255.
+
+The round trip is exact: float32 holds 256 levels with room to spare, whatever the mean and the standard deviation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthgen.api import Batch, Records, Schema
+from synthgen.errors import DataError, RunError
+
+__all__ = ["ImageCodec"]
+
+_SCALE = 0.5
+_SMALLEST_STD = 1.0
+
+
+class ImageCodec:
+    """Codec of 8-bit images `(N, H, W, C)`; alpha is a channel like the others.
+
+    Args:
+        schema: of the images.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        channels = schema.shape[0]
+        self._mean = torch.full((channels, 1, 1), 127.5)
+        self._std = torch.full((channels, 1, 1), 64.0)
+
+    def fit(self, batches: Iterable[Records]) -> Self:
+        """Mean and standard deviation of each channel, in one pass with exact integer sums.
+
+        Raises:
+            DataError: no records.
+        """
+        count = 0
+        total = [0] * self._schema.shape[0]
+        squares = [0] * self._schema.shape[0]
+        for records in batches:
+            images = self._checked(records)
+            count += images[..., 0].size
+            for channel in range(images.shape[3]):
+                histogram = np.bincount(images[..., channel].ravel(), minlength=256)
+                total[channel] += int(histogram @ np.arange(256))
+                squares[channel] += int(histogram @ np.arange(256) ** 2)
+        if not count:
+            raise DataError("the training split holds no images")
+        # Exact up to the last division; a constant channel would give 0, which nothing can be divided by.
+        variance = [(count * square - part * part) / count**2 for part, square in zip(total, squares, strict=True)]
+        self._mean = torch.tensor([part / count for part in total], dtype=torch.float32)[:, None, None]
+        self._std = torch.tensor(variance, dtype=torch.float32).sqrt().clamp(min=_SMALLEST_STD)[:, None, None]
+        return self
+
+    def encode(self, records: Records) -> Batch:
+        """To float32 `(B, C, H, W)`."""
+        images = torch.from_numpy(np.ascontiguousarray(self._checked(records)))
+        x = (images.permute(0, 3, 1, 2).float() - self._mean) * (_SCALE / self._std)
+        conditions: dict[str, Tensor] = {}
+        if records.label is not None and self._schema.labels:
+            conditions["label"] = torch.from_numpy(records.label.astype(np.int64))
+        return Batch(x.contiguous(), None, conditions)
+
+    def decode(self, x: Tensor, conditions: Mapping[str, Tensor]) -> Records:
+        """From any real values to uint8; what is not finite becomes the channel's mean."""
+        values = x.detach().float().cpu() * (self._std / _SCALE) + self._mean
+        values = torch.where(values.isfinite(), values, self._mean).round().clamp(0, 255)
+        images = values.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+        label = conditions.get("label")
+        known = label is not None and bool(self._schema.labels)
+        return Records({"image": images}, label.cpu().numpy().astype(np.int64) if known and label is not None else None)
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Means and standard deviations."""
+        return {"scale": _SCALE}, {"mean": self._mean.flatten().clone(), "std": self._std.flatten().clone()}
+
+    def load_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
+        """The inverse of `state`.
+
+        Raises:
+            RunError: the state is not one of this codec and schema.
+        """
+        channels = self._schema.shape[0]
+        for name in ("mean", "std"):
+            if name not in tensors or tensors[name].shape != (channels,) or not bool(tensors[name].isfinite().all()):
+                raise RunError(f"the codec's state has no usable {name!r} for {channels} channels")
+        if facts.get("scale") != _SCALE or not bool((tensors["std"] > 0).all()):
+            raise RunError("the codec's state does not belong to an image codec of this version")
+        self._mean = tensors["mean"].float()[:, None, None]
+        self._std = tensors["std"].float()[:, None, None]
+        return self
+
+    def _checked(self, records: Records) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        images = records["image"]
+        channels, height, width = self._schema.shape
+        if images.dtype != np.uint8 or images.shape[1:] != (height, width, channels):
+            found = " x ".join(str(size) for size in images.shape[1:])
+            raise DataError(
+                f"images are {found} {images.dtype} (height x width x channels), but the model's are "
+                f"{height} x {width} x {channels} uint8",
+                hint="Set data.image_size and data.image_mode to what the model was trained on.",
+            )
+        return images

@@ -1,0 +1,53 @@
+"""Sizes of network and budget for images, all in one table each, so that they can be tuned in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from synthgen.api import Schema
+
+__all__ = ["PRESETS", "configure_images"]
+
+# Largest side up to -> the U-Net. Budgets are set by the trainer from the number of records.
+_NETWORKS: tuple[tuple[int, dict[str, Any]], ...] = (
+    (8, {"width": 64, "multipliers": (1, 2), "blocks": 2}),
+    (16, {"width": 48, "multipliers": (1, 2), "blocks": 2}),
+    (32, {"width": 48, "multipliers": (1, 2, 2), "blocks": 1}),
+    (64, {"width": 64, "multipliers": (1, 2, 2, 3), "blocks": 1}),
+    (128, {"width": 48, "multipliers": (1, 2, 2, 3, 4), "blocks": 1}),
+    (1024, {"width": 48, "multipliers": (1, 2, 2, 3, 4), "blocks": 1, "patch": 2}),
+)
+
+# From so many records on -> dropout in the residual blocks (few records: more of it).
+_DROPOUT: tuple[tuple[int, float], ...] = ((50_000, 0.05), (5_000, 0.1), (0, 0.2))
+
+# Largest side up to -> records a step and a sampling call.
+_BATCHES: tuple[tuple[int, int, int], ...] = ((32, 128, 256), (64, 64, 64), (128, 32, 32), (1024, 8, 8))
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "draft": {
+        "network": {"width": 32, "multipliers": (1, 2), "blocks": 1},
+        "sampling": {"steps": 8},
+    },
+    "quality": {
+        "network": {"width": 96, "blocks": 2},
+        "optim": {"lr": 5e-4},
+        "sampling": {"steps": 32},
+    },
+}
+"""Preset -> overrides on top of `configure_images`."""
+
+
+def configure_images(schema: Schema, records: int) -> Mapping[str, Any]:
+    """Network, dropout and batch sizes for images of this shape and number."""
+    side = max(schema.shape[1:])
+    network = next(choice for largest, choice in _NETWORKS if side <= largest)
+    dropout = next(rate for fewest, rate in _DROPOUT if records >= fewest)
+    _, batch, sampling = next(row for row in _BATCHES if side <= row[0])
+    return {
+        "network": {"name": "unet", **network, "dropout": dropout},
+        "optim": {"batch_size": batch},
+        "sampling": {"batch_size": sampling},
+    }
