@@ -363,9 +363,9 @@ _CHECKS: tuple[Callable[[Subject], None], ...] = (
     _check_codec_state,
     _check_flatten,
     _check_writers_and_readers,
+    _check_figures,
     _check_embedder,
     _check_judge,
-    _check_figures,
 )
 
 

@@ -17,7 +17,7 @@ from synthgen.api import Batch, Records, Schema
 from synthgen.testing import ConformanceError, Subject, check_modality, modality_checks, subject
 
 OURS = ("image", "mask", "timeseries")
-REAL = "image"
+REAL = "timeseries"
 
 
 @cache
