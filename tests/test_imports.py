@@ -46,7 +46,7 @@ LIGHT = [
     "plugins",
     "registry",
 ]
-PLUGIN_MAY_IMPORT = {"api", "errors", "seeding", "config", "data", "io", "nn", "diffusion", "registry"}
+PLUGIN_MAY_IMPORT = {"__version__", "api", "errors", "seeding", "config", "data", "io", "nn", "diffusion", "registry"}
 
 
 @cache
