@@ -7,16 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from synthgen_mask.classes import MaskClass, mask_schema, palette
 
 from synthgen.api import Records, Schema
-from synthgen_mask.classes import MaskClass, mask_schema, palette
 
 
 @pytest.fixture
 def shapes():
     """`(count, classes) -> (schema, records)`: bright squares, one class each, on a dark ground."""
 
-    def make(count: int = 24, classes: int = 4, bands: int = 1, size: int = 12, labelled: bool = True) -> tuple[Schema, Records]:
+    def make(
+        count: int = 24, classes: int = 4, bands: int = 1, size: int = 12, labelled: bool = True
+    ) -> tuple[Schema, Records]:
         random = np.random.default_rng(0)
         image = random.integers(0, 60, (count, size, size, bands), dtype=np.uint8)
         mask = np.zeros((count, size, size), np.uint8)

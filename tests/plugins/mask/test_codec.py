@@ -7,11 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from synthgen_mask.classes import MaskClass, mask_channels, mask_schema, palette
+from synthgen_mask.codec import MaskCodec
 
 from synthgen.api import Records
 from synthgen.errors import DataError
-from synthgen_mask.classes import MaskClass, mask_channels, mask_schema, palette
-from synthgen_mask.codec import MaskCodec
 
 
 def _codec(ids, *, bands=1, size=(4, 5), count=6, seed=0, labels=(), present=False):
@@ -83,7 +83,9 @@ def test_image_channels_have_standard_deviation_one_half():
     codec, records = _codec([0, 1], bands=3, count=200)
     x = codec.encode(records).x[:, :3].double()
     torch.testing.assert_close(x.mean((0, 2, 3)), torch.zeros(3, dtype=torch.float64), atol=1e-4, rtol=0)
-    torch.testing.assert_close(x.var((0, 2, 3), unbiased=False), torch.full((3,), 0.25, dtype=torch.float64), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        x.var((0, 2, 3), unbiased=False), torch.full((3,), 0.25, dtype=torch.float64), atol=1e-4, rtol=0
+    )
 
 
 def test_the_label_and_the_classes_present_are_conditions():
@@ -120,7 +122,7 @@ def test_a_class_id_unknown_to_the_schema_is_an_error_with_the_pixels_by_id():
 def test_records_of_another_size_are_refused_with_both_sizes():
     codec, _ = _codec([0, 1])
     _, other = _codec([0, 1], size=(6, 8))
-    with pytest.raises(DataError, match="8 x 6 pixels.*5 x 4"):
+    with pytest.raises(DataError, match=r"8 x 6 pixels.*5 x 4"):
         codec.encode(other)
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from synthgen_mask.classes import classes_of
+from synthgen_mask.readers import MaskFolderReader
 
 from synthgen.api import Source
 from synthgen.config import DataConfig
 from synthgen.errors import DataError
-from synthgen_mask.classes import classes_of
-from synthgen_mask.readers import MaskFolderReader
 
 
 def _open(path: Path, **options) -> Source:
