@@ -10,7 +10,7 @@ With R_i and S_j the distance of a real or synthetic record to its k-th neighbou
   an effective number of distinct records, divided by that of as many held-out records. By class it shows mode
   collapse.
 
-Intervals of the first four come from a bootstrap over the records that are counted, with the balls as they are.
+Intervals of the first four are those of the mean over the records that are counted, with the balls as they are.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances
 
 from synthgen.evaluate.comparison import Comparison
-from synthgen.evaluate.metric import MetricRow, bootstrap, guarded, interval
+from synthgen.evaluate.metric import MetricRow, bootstrap, guarded, interval, proportion_interval
 from synthgen.seeding import generator
 
 __all__ = ["measure", "neighbourhoods", "vendi"]
@@ -85,15 +85,22 @@ def _neighbourhood_rows(features: Comparison, seed: int, draws: int) -> list[Met
     floors = neighbourhoods(features.holdout, features.train)
     rows = []
     for name, values in counted.items():
-        rng = generator(seed, name)
-        mean_ci = [
-            bootstrap(lambda i, v=v: float(v[i].mean()), len(v), rng=rng, draws=draws)  # type: ignore[misc]
-            for v in (values, floors[name])
-        ]
-        facts = {"floor_ci": mean_ci[1], "extractor": features.extractor, "note": "; ".join(features.notes)}
+        facts = {
+            "floor_ci": _mean_interval(floors[name], name, seed, draws),
+            "extractor": features.extractor,
+            "note": "; ".join(features.notes),
+        }
+        ci = _mean_interval(values, name, seed, draws)
         floor = float(floors[name].mean())
-        rows.append(MetricRow(name, float(values.mean()), mean_ci[0], floor, features.n, "higher", facts=facts))
+        rows.append(MetricRow(name, float(values.mean()), ci, floor, features.n, "higher", facts=facts))
     return rows
+
+
+def _mean_interval(values: Array, name: str, seed: int, draws: int) -> tuple[float, float]:
+    """Wilson's for shares; a bootstrap for `density`, which counts more than once."""
+    if name != "density":
+        return proportion_interval(values.sum(), len(values))
+    return bootstrap(lambda i: float(values[i].mean()), len(values), rng=generator(seed, name), draws=draws)
 
 
 def vendi(x: Array) -> float:
@@ -153,8 +160,7 @@ def _class_rows(features: Comparison, index: int, name: str, seed: int, draws: i
 
     def rows() -> list[MetricRow]:
         recall, floor = (neighbourhoods(equal.holdout, part)["recall"] for part in (equal.synthetic, equal.train))
-        rng = generator(seed, f"recall/{name}")
-        ci = bootstrap(lambda i: float(recall[i].mean()), n, rng=rng, draws=draws)
+        ci = _mean_interval(recall, "recall", seed, draws)
         return [
             MetricRow(f"recall/{name}", float(recall.mean()), ci, float(floor.mean()), n, "higher"),
             _vendi_row(f"vendi_ratio/{name}", equal, seed, min(draws, 100)),

@@ -146,6 +146,8 @@ def _synthetic_side(
     if (path / "provenance.json").exists():
         ours = Dataset(path)
         source, provenance = ours.open(run), dict(ours.provenance)
+        if provenance.get("model", run.fingerprint) != run.fingerprint:
+            notes.append("the synthetic records were made by another run than the one whose data they are compared with")
     else:
         source, provenance = relabel(open_source(run.schema.modality, replaced(run, str(path))), run.schema), {}
     records = _read(source, np.arange(len(source)), most, seed, "synthetic", notes)

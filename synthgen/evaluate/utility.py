@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgen.api import Judge, Modality, Outcome, Records, Schema
-from synthgen.evaluate.metric import UTILITY, MetricRow, guarded, interval
+from synthgen.evaluate.metric import UTILITY, MetricRow, describe, guarded, interval, widened
 from synthgen.seeding import generator
 
 __all__ = ["Arm", "judge_measure", "measure", "missing_judge", "row_names"]
@@ -199,9 +199,9 @@ def _summarise(
     equal = f"{measured}; each judge trained on {n} records"
 
     def row(name: str, value: float, found: Values, floor: float, **facts: Any) -> MetricRow:
-        return MetricRow(name, value, interval(found), floor, n_test, "higher", facts=shared | facts)
+        return MetricRow(name, value, _spread(name, found, n_test), floor, n_test, "higher", facts=shared | facts)
 
-    reference = interval(drawn[id(real)])
+    reference = _spread(trtr, drawn[id(real)], n_test)
     rows = [
         row(trtr, real.value, drawn[id(real)], real.value, floor_ci=reference, per_seed=real.per_seed, note=equal),
         row(tstr, synthetic.value, drawn[id(synthetic)], real.value, floor_ci=reference, per_seed=synthetic.per_seed,
@@ -221,9 +221,14 @@ def _summarise(
         "per_seed": fidelity.per_seed,
         "note": f"{measured} of judges trained on {n} real records",
     }
-    ci = interval(ours.values(fidelity))
+    ci = _spread("label_fidelity", ours.values(fidelity), n_synthetic)
     rows.append(MetricRow("label_fidelity", fidelity.value, ci, real.value, n_synthetic, "higher", facts=facts))
     return rows + _by_class("label_fidelity", fidelity, real, ours, shared, n_synthetic)
+
+
+def _spread(name: str, drawn: Values, n: int) -> tuple[float, float]:
+    about = describe(name)
+    return widened(interval(drawn), n, low=about.low, high=about.high)
 
 
 def _ratio_row(
@@ -243,6 +248,6 @@ def _by_class(name: str, arm: Arm, reference: Arm, test: _Draws, facts: Mapping[
     drawn = test.classes(arm)
     floors = reference.per_class
     return [
-        MetricRow(f"{name}/{label}", value, interval(drawn[label]), floors.get(label), n, "higher", facts=facts)
+        MetricRow(f"{name}/{label}", value, _spread(name, drawn[label], n), floors.get(label), n, "higher", facts=facts)
         for label, value in arm.per_class.items()
     ]

@@ -52,7 +52,7 @@ class Rule:
 def _above(line: Callable[[MetricRow], float]) -> Callable[[MetricRow], Decision]:
     def decide(row: MetricRow) -> Decision:
         low, high = row.ci or (row.value or 0.0, row.value or 0.0)
-        return "yes" if low >= line(row) else "no" if high < line(row) else "cannot tell"
+        return "yes" if low > line(row) else "no" if high < line(row) else "cannot tell"
 
     return decide
 
@@ -60,20 +60,27 @@ def _above(line: Callable[[MetricRow], float]) -> Callable[[MetricRow], Decision
 def _below(line: Callable[[MetricRow], float]) -> Callable[[MetricRow], Decision]:
     def decide(row: MetricRow) -> Decision:
         low, high = row.ci or (row.value or 0.0, row.value or 0.0)
-        return "yes" if high <= line(row) else "no" if low > line(row) else "cannot tell"
+        return "yes" if high < line(row) else "no" if low > line(row) else "cannot tell"
 
     return decide
 
 
-def _excess(row: MetricRow) -> Decision:
-    """Whether the value is above all that chance allows: yes when even its interval is, no when the value is not."""
-    low = row.ci[0] if row.ci else row.value or 0.0
-    chance = row.floor_ci[1] if row.floor_ci else row.floor or 0.0
-    return "no" if (row.value or 0.0) <= chance else "yes" if low > chance else "cannot tell"
+def _excess(harmless: float) -> Callable[[MetricRow], Decision]:
+    """Whether the value exceeds what chance allows.
 
+    Yes when even its interval's lower end does; no when the value does not and its interval rules out more than is
+    `harmless`, which a handful of records cannot.
+    """
 
-def _floor_high(row: MetricRow) -> float:
-    return row.floor_ci[1] if row.floor_ci else row.floor or 0.0
+    def decide(row: MetricRow) -> Decision:
+        value = row.value or 0.0
+        low, high = row.ci or (value, value)
+        chance = row.floor_ci[1] if row.floor_ci else row.floor or 0.0
+        if low > chance:
+            return "yes"
+        return "no" if value <= chance and high <= max(harmless, chance) else "cannot tell"
+
+    return decide
 
 
 LOOKS, HELPS, LEAKS = "Looks right?", "Helps?", "Leaks?"
@@ -82,7 +89,7 @@ RULES: tuple[Rule, ...] = (
     Rule(LOOKS, "c2st_auc",
          "a classifier tells synthetic from real records with AUC {value} {ci} "
          "(0.5 is chance, real from real {floor}, the line is 0.65)",
-         _below(lambda row: max(0.65, _floor_high(row)))),
+         _below(lambda row: max(0.65, (row.floor or 0.5) + 0.05))),
     Rule(LOOKS, "recall",
          "{percent} {percent_ci} of held-out records lie where synthetic records do "
          "({percent_floor} lie where real training records do; the line is 80 % of that)",
@@ -92,13 +99,14 @@ RULES: tuple[Rule, ...] = (
     Rule(HELPS, "gain",
          "adding synthetic to real records changes a downstream model by {signed} {ci} (the line is 0)",
          _above(lambda row: 0.0)),
+    Rule(HELPS, "trtr", "real records alone train it to {value} {ci}"),
     Rule(HELPS, "tstr_ratio", "synthetic records alone train it to {value} {ci} of what real ones do"),
     Rule(LEAKS, "copy_rate",
          "{percent} {percent_ci} of synthetic records are suspiciously close to a training record "
-         "(chance: {percent_floor_ci})", _excess),
+         "(chance: {percent_floor_ci})", _excess(0.05)),
     Rule(LEAKS, "dcr_share",
          "{percent} {percent_ci} are nearer to training than to held-out records (chance: {percent_floor_ci})",
-         _excess),
+         _excess(0.6)),
     Rule(LEAKS, "mia_auc", "who holds the model itself tells training from held-out records with AUC {value} {ci}"),
 )  # fmt: skip
 """Every rule of the verdict. `Leaks?` is the one question whose good answer is no."""

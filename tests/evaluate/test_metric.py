@@ -16,6 +16,7 @@ from synthgen.evaluate.metric import (
     interval,
     jsonable,
     proportion_interval,
+    widened,
 )
 
 
@@ -92,3 +93,9 @@ def test_class_rows_and_measure_prefixed_rows_are_described_as_their_metric():
 
 def test_anything_becomes_json():
     assert json.dumps(jsonable({"a": np.arange(2), 3: (math.nan, {1}), "p": None}), allow_nan=False)
+
+
+def test_no_error_in_twenty_records_is_not_certainty():
+    assert widened((1.0, 1.0), 20, low=0.0, high=1.0) == (0.85, 1.0)
+    assert widened((0.0, 0.0), 20) == (-0.15, 0.15)
+    assert widened((0.9, 1.0), 20) == (0.9, 1.0)

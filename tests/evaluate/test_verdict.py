@@ -54,6 +54,17 @@ def test_every_sentence_names_the_number_and_its_interval():
     assert "0.0 to 2.0 %" in leaks
 
 
+def test_no_gain_and_no_loss_is_no_help():
+    assert decisions([row("gain", 0.0, 0.0, 0.0, 0.0)])["Helps?"] == "cannot tell"
+
+
+def test_a_handful_of_records_cannot_rule_out_copies():
+    rows = [row("copy_rate", 0.0, 0.0, 0.16, 0.05, (0.0, 0.2)), row("dcr_share", 0.5, 0.46, 0.54)]
+    assert decisions(rows)["Leaks?"] == "no"
+    rows = [row("copy_rate", 0.15, 0.05, 0.36, 0.05, (0.0, 0.2)), row("dcr_share", 0.5, 0.46, 0.54)]
+    assert decisions(rows)["Leaks?"] == "cannot tell"
+
+
 def verdict(modality, sides, synthetic):
     found = measure_records(modality, sides.schema, sides.train, sides.holdout, synthetic, draws=100)
     return {one.question: one.decision for one in answer(found.rows, absent=found.absent)}
