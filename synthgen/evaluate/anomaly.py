@@ -18,7 +18,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synthgen.errors import UsageError
+from synthgen.data.opening import open_source
+from synthgen.errors import DataError, UsageError
 from synthgen.evaluate import score_report
 from synthgen.evaluate.calibration import benjamini_hochberg, check_alpha, conformal_p, uniformity
 from synthgen.evaluate.denoising import ScoringCondition, denoising_errors, noise_levels
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from synthgen.api import Source
+    from synthgen.config import DataConfig
     from synthgen.io.run import Run
 
 __all__ = ["ScoreResult", "denoising_errors", "noise_levels", "score"]
@@ -140,7 +142,7 @@ def score(
     )
     if alpha is not None:
         check_alpha(alpha, len(scorer.calibration[method]))
-    seen = Overlap.of(own, {part: getattr(opened.split, part) for part in _SPLITS}, opened.modality.flatten)
+    seen = Overlap.of(own, {part: getattr(opened.split, part) for part in _SPLITS}, model.vectors)
     columns, oddest = _score_all(scorer, source, truth, method, seen, _telling(progress, len(calibration), total))
     table = _table(columns, scorer.calibration[method], truth, q=q, alpha=alpha)
     unseen = np.setdiff1d(opened.split.holdout, calibration)
@@ -190,7 +192,24 @@ def _open_run(run: Run | Path | str | None) -> Run:
 def _open_data(run: Run, data: Path | str | None, label_column: str | None) -> tuple[Source, str]:
     if data is None:
         return run.source(), run.config.data.path or run.modality.demo
-    raise NotImplementedError
+    options = run.config.data.model_copy(update={"path": str(data), "label_column": label_column})
+    named = run.config.data.label_column
+    if label_column is None and named is not None:
+        try:  # the label as it was named in training; new data may well come without it
+            options = options.model_copy(update={"label_column": named})
+            return _resized(run, open_source(run.schema.modality, options), options), str(data)
+        except DataError:
+            options = options.model_copy(update={"label_column": None})
+    return _resized(run, open_source(run.schema.modality, options), options), str(data)
+
+
+def _resized(run: Run, source: Source, options: DataConfig) -> Source:
+    """Images of another size or mode than the model's are opened again, converted to its."""
+    schema = run.schema
+    if source.schema.shape == schema.shape or len(schema.shape) != 3 or schema.shape[1] != schema.shape[2]:
+        return source
+    mode = {1: "grey", 3: "rgb", 4: "rgba"}.get(len(schema.channels), "auto")
+    return open_source(schema.modality, options.model_copy(update={"image_size": schema.shape[1], "image_mode": mode}))
 
 
 def _calibration_positions(run: Run) -> tuple[NDArray[np.int64], str]:

@@ -28,11 +28,14 @@ from synthgen.evaluate.calibration import RobustZ
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from synthgen.api import Embedder, Modality, Records
+    from synthgen.api import Embedder, Records
 
 __all__ = ["Baselines", "Detector", "detectors"]
 
 _COVARIANCE_WIDTH = 256  # wider vectors are projected on so many principal components before a covariance is estimated
+
+
+Vectors = Callable[["Records"], "NDArray[np.floating]"]
 
 
 class Detector(Protocol):
@@ -146,18 +149,26 @@ def detectors(seed: int) -> dict[str, Detector]:
 class Baselines:
     """All detectors, fitted on training records and put on one scale by calibration records."""
 
-    fitted: Mapping[str, tuple[Callable[[Records], NDArray[np.floating]], Detector, RobustZ]]
+    fitted: Mapping[str, tuple[Vectors, Detector, RobustZ]]
     """Name -> (records to vectors, detector, its calibration)."""
     calibration: Mapping[str, NDArray[np.float64]]
     """Name -> z-scores of the calibration records."""
 
     @classmethod
     def fit(
-        cls, train: Records, calibration: Records, *, modality: Modality, embedder: Embedder | None, seed: int
+        cls, train: Records, calibration: Records, *, vectors: Vectors, embedder: Embedder | None, seed: int
     ) -> Self:
-        """Fit on the training records; `embedder` (fitted) adds `knn_features`."""
-        views: dict[str, tuple[Callable[[Records], NDArray[np.floating]], Detector]] = {
-            name: (modality.flatten, detector) for name, detector in detectors(seed).items()
+        """Fit on the training records.
+
+        Args:
+            train: normal records.
+            calibration: others, for the z-scores.
+            vectors: records to `(N, D)`, with every value on a comparable scale.
+            embedder: already fitted; adds `knn_features`.
+            seed: of the forest.
+        """
+        views: dict[str, tuple[Vectors, Detector]] = {
+            name: (vectors, detector) for name, detector in detectors(seed).items()
         }
         if embedder is not None:
             views["knn_features"] = (embedder.transform, Neighbours())

@@ -31,7 +31,8 @@ __all__ = ["Method", "Model", "Scored", "Scorer", "pieces"]
 
 Method = Literal["denoising", "fusion"]
 
-_FIT_RECORDS = 5000  # training records that the classical detectors see; their cost grows with the square
+_FIT_RECORDS = 5000  # most training records that the classical detectors see; their cost grows with the square
+_FIT_VALUES = 2**24  # and most values in them
 _CALIBRATION_RECORDS = 2000
 _FEWEST_CALIBRATION_RECORDS = 8
 _MAP_VALUES = 2**25  # residual values kept while maps are calibrated, 128 MiB
@@ -48,6 +49,10 @@ class Model:
     modality: Modality
     schema: Schema
     sigma_data: float
+
+    def vectors(self, records: Records) -> NDArray[np.float32]:
+        """Encoded records as plain vectors `(N, D)`: every channel on one scale, gaps filled, all of one length."""
+        return np.asarray(self.codec.encode(records).x.flatten(1).cpu().numpy(), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,8 @@ class Scorer:
             )
         schema, levels = self.model.schema, len(self.sigmas)
         chosen = _some(calibration, _CALIBRATION_RECORDS, self._seed, "calibration")
-        training = source.read(_some(train, _FIT_RECORDS, self._seed, "detectors"))
+        fitting = min(_FIT_RECORDS, _FIT_VALUES // int(np.prod(schema.shape)) + 1)
+        training = source.read(_some(train, fitting, self._seed, "detectors"))
         kept_maps = max(2, _MAP_VALUES // (levels * int(np.prod(schema.shape[1:]))))
         logs, maps, read, done = [], [], [], 0
         for piece in pieces(chosen, schema, levels):
@@ -158,7 +164,7 @@ class Scorer:
         self._baselines = Baselines.fit(
             training,
             calibrating.take(usable),
-            modality=self.model.modality,
+            vectors=self.model.vectors,
             embedder=None if embedder is None else embedder.fit(training),
             seed=self._seed,
         )

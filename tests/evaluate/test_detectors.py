@@ -64,9 +64,12 @@ def test_mahalanobis_of_very_wide_vectors_works_in_a_subspace():
 
 
 class Rows:
-    """A modality and an embedder whose records are plain vectors."""
+    """An embedder of records that are plain vectors."""
 
     name = "rows"
+
+    def fit(self, records):
+        return self
 
     def flatten(self, records):
         return records["values"].astype(np.float32)
@@ -78,7 +81,7 @@ class Rows:
 def test_baselines_are_on_one_scale_on_the_calibration_records():
     rows = Rows()
     train, calibration = Records({"values": TRAIN[:200]}), Records({"values": TRAIN[200:]})
-    baselines = Baselines.fit(train, calibration, modality=rows, embedder=rows, seed=0)
+    baselines = Baselines.fit(train, calibration, vectors=rows.flatten, embedder=rows, seed=0)
     scores = baselines.score(calibration)
     assert set(scores) == {"knn", "lof", "iforest", "pca", "mahalanobis", "knn_features"}
     for name, values in scores.items():
