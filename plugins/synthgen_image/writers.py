@@ -102,4 +102,4 @@ def _table_columns(
 
 
 def _png_text(metadata: Mapping[str, str]) -> dict[str, str]:
-    return {"synthetic": f"synthgen {__version__} {metadata.get('model', '')}".strip()}
+    return {"synthetic": f"synthgen {__version__} {metadata.get('model_sha256', '')[:16]}".strip()}
