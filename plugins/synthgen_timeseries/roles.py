@@ -97,6 +97,10 @@ def _guess_label(table: Table, taken: set[str]) -> str:
     declared = [name for name in table.classes if name in table.columns and name not in taken]
     if declared:
         return declared[0]
+    # Our own tables have the number of the class beside its name.
+    paired = [name for name in map(str, table.frame.columns) if name not in taken and f"{name}_name" in table.columns]
+    if paired:
+        return paired[0]
     plain = _guess(table, _LABELS, taken)
     return plain or _guess(table, ("label_name",), taken)
 

@@ -1,0 +1,33 @@
+"""The embedded sets and the choices that follow from the data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from synthgen_timeseries.modality import TimeSeries
+
+from synthgen.config import DataConfig, resolve
+from synthgen.data.opening import open_source
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "classes", "train", "test"),
+    [("basic-motions", (6, 100), 4, 40, 40), ("gunpoint", (1, 150), 2, 50, 150)],
+)
+def test_demo_sets_are_the_published_ones(name, shape, classes, train, test):
+    source = open_source("timeseries", DataConfig(path=name))
+    assert source.schema.shape == shape
+    assert len(source.schema.labels) == classes
+    split, counts = np.unique(source.official_split, return_counts=True)
+    assert dict(zip(split.tolist(), counts.tolist(), strict=True)) == {"train": train, "test": test}
+
+
+@pytest.mark.parametrize("steps", [1, 24, 100, 500, 5000])
+@pytest.mark.parametrize("records", [10, 1000, 100_000])
+def test_every_choice_is_a_valid_configuration(steps, records, two_classes):
+    import dataclasses
+
+    schema = dataclasses.replace(two_classes[0], shape=(2, steps))
+    chosen = TimeSeries().configure(schema, records)
+    for preset in TimeSeries().presets().values():
+        resolve([{"modality": "timeseries"}, chosen, preset])

@@ -1,0 +1,177 @@
+"""CSV and Parquet tables: long, wide, list columns, one long series."""
+
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from synthgen_timeseries.readers import CsvReader, ParquetReader
+
+from synthgen.config import DataConfig
+
+
+def _read(path, **options):
+    reader = ParquetReader() if path.suffix == ".parquet" or path.is_dir() else CsvReader()
+    assert reader.accepts(path)
+    source = reader.read(path, DataConfig(**options))
+    return source, source.read(np.arange(len(source)))
+
+
+def _long(names=("who", "when", "x", "y", "kind")) -> pd.DataFrame:
+    rows = [(f"s{s}", t, s * 100 + t, s - t / 10, "up" if s % 2 else "down") for s in range(4) for t in range(5 + s)]
+    return pd.DataFrame(rows, columns=list(names))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_long_table_becomes_one_series_an_id(tmp_path, suffix):
+    path = tmp_path / f"long.{suffix}"
+    frame = _long().sample(frac=1, random_state=0)  # order comes from the time column
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    source, records = _read(path, id_column="who", time_column="when", label_column="kind")
+    assert source.schema.shape == (2, 8)
+    assert [channel.name for channel in source.schema.channels] == ["x", "y"]
+    assert [channel.kind for channel in source.schema.channels] == ["integer", "continuous"]
+    assert source.schema.labels == ("down", "up")
+    assert source.schema.label_column == "kind"
+    by_start = {int(values[0, 0]): values for values in records["values"]}
+    assert by_start[300][0].tolist() == [300, 301, 302, 303, 304, 305, 306, 307]
+    assert sorted(records["length"].tolist()) == [5, 6, 7, 8]
+    assert [condition.name for condition in source.schema.conditions] == ["label", "length"]
+
+
+def test_the_usual_column_names_need_no_options(tmp_path):
+    path = tmp_path / "long.csv"
+    _long(("unique_id", "ds", "y", "z", "label")).to_csv(path, index=False)
+    source, _ = _read(path)
+    assert len(source) == 4
+    assert [channel.name for channel in source.schema.channels] == ["y", "z"]
+    assert source.schema.labels == ("down", "up")
+
+
+def test_empty_cells_of_a_long_table_are_missing_values(tmp_path):
+    path = tmp_path / "long.csv"
+    path.write_text("id,time,x\na,0,1\na,1,\na,2,3\nb,0,4\nb,1,?\nb,2,6\n")
+    source, records = _read(path)
+    assert records["observed"][:, 0].tolist() == [[True, False, True]] * 2
+    assert source.schema.extra["missing"] is True
+
+
+def test_a_wide_table_is_a_row_a_series(tmp_path):
+    path = tmp_path / "wide.csv"
+    values = np.arange(30, dtype=float).reshape(3, 10) / 7
+    frame = pd.DataFrame(values, columns=[f"t{step}" for step in range(10)])
+    frame["class"] = ["a", "b", "a"]
+    frame.to_csv(path)  # with pandas' nameless index column
+    source, records = _read(path)
+    assert source.schema.shape == (1, 10)
+    np.testing.assert_allclose(records["values"][:, 0], values, rtol=1e-6)
+    assert records.label.tolist() == [0, 1, 0]
+
+
+def test_semicolons_decimal_commas_and_gzip_are_understood(tmp_path):
+    path = tmp_path / "wide.csv.gz"
+    with gzip.open(path, "wt") as file:
+        file.write("0;1;2;label\n1,5;2,5;3,5;a\n4,5;5,5;6,5;b\n")
+    _, records = _read(path)
+    assert records["values"][:, 0].tolist() == [[1.5, 2.5, 3.5], [4.5, 5.5, 6.5]]
+
+
+def test_list_columns_are_channels(tmp_path):
+    path = tmp_path / "lists.parquet"
+    table = pa.table(
+        {
+            "a": pa.array([[1.0, 2.0, None], [4.0, 5.0], None], pa.list_(pa.float64())),
+            "b": pa.array([[1, 2, 3], [4, 5], [6]], pa.list_(pa.int32())),
+            "label": ["x", "y", "x"],
+        }
+    )
+    pq.write_table(table, path)
+    source, records = _read(path)
+    assert records["length"].tolist() == [3, 2, 1]
+    assert records["observed"][:, 0].tolist() == [[True, True, False], [True, True, False], [False, False, False]]
+    assert [channel.kind for channel in source.schema.channels] == ["continuous", "integer"]
+    assert source.schema.labels == ("x", "y")
+
+
+def test_class_names_come_from_the_hugging_face_features(tmp_path):
+    path = tmp_path / "lists.parquet"
+    features = '{"info": {"features": {"activity": {"names": ["sit", "run"], "_type": "ClassLabel"}}}}'
+    table = pa.table({"a": pa.array([[1.0], [2.0]]), "activity": [1, 0]}).replace_schema_metadata(
+        {"huggingface": features}
+    )
+    pq.write_table(table, path)
+    source, records = _read(path)
+    assert [source.schema.labels[label] for label in records.label] == ["run", "sit"]
+
+
+def test_numeric_labels_are_ordered_as_numbers(tmp_path):
+    path = tmp_path / "wide.csv"
+    path.write_text("label,0,1\n10,1,2\n9,1,3\n1.0,2,3\n")
+    assert _read(path)[0].schema.labels == ("1", "9", "10")
+
+
+def test_groups_come_from_their_column(tmp_path):
+    path = tmp_path / "long.csv"
+    frame = _long(("id", "time", "x", "y", "label"))
+    frame["person"] = np.where(frame["id"].isin(["s0", "s3"]), "ann", "bob")
+    frame.to_csv(path, index=False)
+    source, records = _read(path, group_column="person")
+    starts = records["values"][:, 0, 0] // 100
+    same = source.groups == source.groups[int(np.argmax(starts == 0))]
+    assert sorted(starts[same].tolist()) == [0, 3]
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_one_long_series_is_cut_into_windows_that_never_share_a_step_across_groups(tmp_path, dated):
+    path = tmp_path / "one.csv"
+    steps = 1000
+    frame = pd.DataFrame({"load": np.arange(steps) + 0.5, "temperature": np.sin(np.arange(steps))})
+    if dated:
+        frame.insert(0, "date", pd.date_range("2020-01-01", periods=steps, freq="h"))
+    frame.to_csv(path, index=False)
+    source, records = _read(path, window=16)
+    assert source.schema.shape == (2, 16)
+    assert source.labels is None
+    first = np.rint(records["values"][:, 0, 0] - 0.5).astype(int)
+    owner = {}
+    for start, group, part in zip(first, source.groups, source.official_split, strict=True):
+        for step in range(start, start + 16):
+            assert owner.setdefault(step, (group, part)) == (group, part)
+    train = first[source.official_split == "train"]
+    test = first[source.official_split == "test"]
+    assert train.max() + 16 <= 700
+    assert test.min() >= 700 + 16
+    assert any("embargo of 16" in note for note in source.notes)
+    if dated:
+        assert source.schema.extra["sampling"] == "3600 s"
+
+
+def test_the_window_of_one_long_series_is_24_when_unset_and_a_note_says_so(tmp_path):
+    path = tmp_path / "one.csv"
+    pd.DataFrame({"a": np.random.default_rng(0).random(400), "b": 1.0}).to_csv(path, index=False)
+    source, _ = _read(path)
+    assert source.schema.shape == (2, 24)
+    assert any("windows of 24 (data.window is unset), 12 steps apart" in note for note in source.notes)
+
+
+def test_long_labelled_series_are_cut_by_window_and_keep_label_and_group(tmp_path):
+    path = tmp_path / "long.csv"
+    rows = [(f"s{s}", t, s + t / 100, "ab"[s % 2]) for s in range(6) for t in range(30)]
+    pd.DataFrame(rows, columns=["id", "t", "x", "label"]).to_csv(path, index=False)
+    source, records = _read(path, window=10, stride=10)
+    assert len(source) == 18
+    series = records["values"][:, 0, 0].astype(int)
+    assert np.array_equal(series % 2, records.label)
+    assert np.array_equal(np.unique(series, return_inverse=True)[1], source.groups)
+
+
+def test_a_numeric_file_without_header_is_read_from_its_first_line(tmp_path):
+    path = tmp_path / "bare.csv"
+    np.savetxt(path, np.random.default_rng(0).random((200, 3)), delimiter=",")
+    source, _ = _read(path, window=8)
+    assert [channel.name for channel in source.schema.channels] == ["c0", "c1", "c2"]
+    assert any("no header" in note for note in source.notes)
