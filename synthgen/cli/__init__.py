@@ -42,7 +42,7 @@ app = typer.Typer(
     cls=ExtensibleGroup,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode="markdown",
+    rich_markup_mode="rich",
 )
 
 _TRY = "Start here"
@@ -76,8 +76,9 @@ def _root(
 ) -> None:
     """Labelled synthetic data sets from conditional diffusion models, with proof.
 
-    Train on your images, time series or segmentation masks, generate, and see whether the result helps, is faithful,
-    or leaks. Start with `synthgen demo`: offline, a few minutes, ends with a report.
+    Train on your images, time series or segmentation masks, generate,
+    and see whether the result helps, is faithful, or leaks.
+    Start with `synthgen demo`: offline, a few minutes, ends with a report.
     """
     if version:
         from synthgen import __version__

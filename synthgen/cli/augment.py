@@ -1,16 +1,16 @@
 """`synthgen augment`: a run and real training data in, real + synthetic data with an `origin` column out.
 
-`--json`: as `synthgen generate --json`.
+`--json`: as `synthgen generate --json`, and `"origin": {"real", "synthetic"}`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from synthgen.cli.console import Console, reporting
-from synthgen.cli.generate import describe_dataset
+from synthgen.cli.generate import describe_dataset, summarise_dataset
 from synthgen.cli.shared_options import (
     DataOption,
     ForceOption,
@@ -46,26 +46,29 @@ def augment(
     out: OutOption = None,
     force: ForceOption = False,
 ) -> None:
-    """Add synthetic records to a real training set, each row marked real or synthetic."""
-    if data is None:
-        raise UsageError("which training set?", hint="Add --data with a file, a folder or the name of a demo set.")
+    """Add synthetic records to a real training set, each row marked real or synthetic.
+
+    Without --data, to the training records of the run itself.
+    """
     if ratio is not None and balance:
         raise UsageError("--ratio and --balance are two answers to how many", hint="Give one of them.")
     if ratio is not None and ratio <= 0:
         raise UsageError(f"--ratio {ratio:g}: expected more than 0")
-    amount: dict[str, Any] = {"balance": True} if balance else {"ratio": 1.0 if ratio is None else ratio}
-    chosen = {"guidance": guidance, "steps": steps, "format": format, "out": out}
     from synthgen.generate import augment as augment_data
 
     with console.progress("augment") as progress:
         dataset = augment_data(
             run,
             data,
+            ratio=ratio,
+            balance=balance,
+            guidance=guidance,
+            steps=steps,
             seed=seed,
+            format=format,
+            out=out,
             force=force,
             progress=progress,
-            **amount,
-            **{name: value for name, value in chosen.items() if value is not None},
         )
     document = describe_dataset(dataset)
-    console.result(f"{document['dataset']}\n  {document['n']:,} records in format {document['format']}", document)
+    console.result(summarise_dataset(document), document)

@@ -35,7 +35,8 @@ def demo(
 ) -> None:
     """Run everything once on embedded real data: about two minutes for each modality, offline.
 
-    Ends with the verdict in words and where to find the data set and the report. The same command again resumes.
+    Ends with the verdict in words and where to find data set and report.
+    The same command again resumes.
     """
     names = (modality,) if modality is not None else ("image", "timeseries", "mask")
     from synthgen import registry

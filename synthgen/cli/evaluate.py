@@ -44,7 +44,8 @@ def evaluate(
 ) -> None:
     """Say whether the synthetic data looks right, helps a downstream model and leaks the training data.
 
-    Writes report.html and report.json. Every number has its 95 % interval and what real against real data would reach.
+    Writes report.html and report.json. Every number has its 95 % interval
+    and what real against real data would reach.
     """
     gates = _gates(fail_under)
     from synthgen.evaluate import evaluate as evaluate_dataset

@@ -1,10 +1,13 @@
 """`synthgen generate`: a run in, a labelled synthetic data set on disk out.
 
-`--json`: `{"dataset", "n", "format", "run", "seed", "labels": {name: count}}`; with `--dry-run` the plan instead.
+`--json`: what `provenance.json` holds, and where: `{"dataset", "n", "format", "run", "model", "seed",
+"labels": {name: count}, ...}`; with `--dry-run` `{"dataset", "n", "format", "shards", "labels", "estimated_bytes",
+"estimated_seconds"}`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,7 +29,7 @@ from synthgen.errors import UsageError
 if TYPE_CHECKING:
     from synthgen.generate.dataset import Dataset
 
-__all__ = ["describe_dataset", "generate"]
+__all__ = ["describe_dataset", "generate", "summarise_dataset"]
 
 _WRITING = "What is written"
 _WORKING = "Who does the work"
@@ -81,8 +84,8 @@ def generate(
 ) -> None:
     """Write a labelled synthetic data set.
 
-    The label column is always written. The same command again completes what is missing; the same seed gives the same
-    records.
+    The label column is always written. The same seed gives the same records,
+    and the same command again completes what is missing.
     """
     labels = chosen_labels(label)
     counts = _counts(count)
@@ -113,7 +116,7 @@ def generate(
             progress=progress,
         )
     document = describe_dataset(dataset)
-    console.result(_summary(document, dry_run=dry_run), document)
+    console.result(summarise_dataset(document), document)
     if not dry_run:
         console.note(f"Next: synthgen evaluate --synthetic {dataset.path}")
 
@@ -123,9 +126,20 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
     return {"dataset": str(dataset.path), "n": dataset.n, "format": dataset.format, **dataset.provenance}
 
 
-def _summary(document: dict[str, Any], *, dry_run: bool) -> str:
-    verb = "would be written to" if dry_run else "in"
-    return f"{document['dataset']}\n  {document['n']:,} records {verb} format {document['format']}"
+def summarise_dataset(document: Mapping[str, Any]) -> str:
+    """The same for a person."""
+    planned = document.get("kind") == "dry-run"
+    where = f"would be written to {document['dataset']}" if planned else f"in {document['dataset']}"
+    lines = [f"{document['n']:,} records {where}, format {document['format']}"]
+    if labels := document.get("labels"):
+        shown = [f"{name} {count:,}" for name, count in list(labels.items())[:20]]
+        lines.append(f"  labels  {', '.join(shown)}" + (", ..." if len(labels) > len(shown) else ""))
+    if origin := document.get("origin"):
+        lines.append("  origin  " + ", ".join(f"{name} {count:,}" for name, count in origin.items()))
+    if planned:
+        megabytes, seconds = document["estimated_bytes"] / 1e6, document["estimated_seconds"]
+        lines.append(f"  about   {megabytes:,.1f} MB before compression, {seconds:,.0f} s on one process")
+    return "\n".join(lines)
 
 
 def _format(format: str | None, layout: str | None) -> str | None:

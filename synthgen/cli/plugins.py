@@ -16,8 +16,8 @@ __all__ = ["plugins"]
 def plugins(console: Console) -> None:
     """List the plugins, with the reason where one failed.
 
-    SYNTHGEN_PLUGINS=a,b loads only those, SYNTHGEN_DISABLE_PLUGINS=a leaves one out, SYNTHGEN_STRICT_PLUGINS=1 makes a
-    failure an error.
+    SYNTHGEN_PLUGINS=a,b loads only those, SYNTHGEN_DISABLE_PLUGINS=a leaves
+    one out, SYNTHGEN_STRICT_PLUGINS=1 makes a failure an error.
     """
     from synthgen.plugins import plugin_host
 

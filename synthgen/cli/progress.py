@@ -20,7 +20,7 @@ __all__ = ["Progress", "describe"]
 
 _PLAIN_INTERVAL = 10.0
 _LIVE_INTERVAL = 0.1
-_COUNTS = ("samples", "records", "done")
+_COUNTS = ("records", "samples", "done")
 
 
 class Progress:
@@ -149,7 +149,7 @@ def _share(facts: Mapping[str, Any]) -> float | None:
 
 
 def _unit(facts: Mapping[str, Any]) -> str:
-    return next((key for key in ("samples", "records") if key in facts), "")
+    return next((key for key in ("records", "samples") if key in facts), "")
 
 
 def _duration(seconds: float) -> str:

@@ -54,12 +54,13 @@ def score(
     seed: SeedOption = 0,
     force: ForceOption = False,
 ) -> None:
-    """Say which records look anomalous to the model, with calibrated p-values and where in the record."""
+    """Say which records look anomalous to the model, with calibrated p-values and where in the record.
+
+    Without --data, the run's own data is scored, each record marked with the split that it belongs to.
+    """
     for name, value in (("--q", q), ("--alpha", alpha)):
         if value is not None and not 0 < value < 1:
             raise UsageError(f"{name} {value:g}: expected a share between 0 and 1")
-    if data is None:
-        raise UsageError("which records?", hint="Add --data with a file, a folder or the name of a demo set.")
     from synthgen.evaluate import score as score_data
 
     with console.progress("score") as progress:

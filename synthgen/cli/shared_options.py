@@ -36,7 +36,11 @@ RunOption = Annotated[
 ]
 DataOption = Annotated[
     str | None,
-    typer.Option("--data", metavar="PATH|NAME", help="File, folder or name of a demo set (`synthgen list datasets`)."),
+    typer.Option(
+        "--data",
+        metavar="PATH|NAME",
+        help="File, folder or demo set (`synthgen list datasets`); the usual one when absent.",
+    ),
 ]
 LabelColumnOption = Annotated[
     str | None, typer.Option("--label-column", metavar="C", help="Column that holds the label; guessed when absent.")

@@ -39,7 +39,7 @@ def train(
     label_column: LabelColumnOption = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="RUN", help="Run directory; runs/<modality>-<data>-<n> when absent."),
+        typer.Option("--out", "-o", metavar="RUN", help="Run directory; `runs/<modality>-<data>-<n>` when absent."),
     ] = None,
     preset: Annotated[
         str | None, typer.Option("--preset", "-p", metavar="P", help="Named set of choices of the modality.")
@@ -84,8 +84,9 @@ def train(
 ) -> None:
     """Train a conditional diffusion model on your data, or on the modality's own demo set.
 
-    The same command again resumes a run that was interrupted. Any other choice is a configuration key:
-    `synthgen config init` prints them all, `--set section.key=value` sets one.
+    The same command again resumes a run that was interrupted.
+    Any other choice is a configuration key: `synthgen config init` prints
+    them all, `--set section.key=value` sets one.
     """
     if minutes is not None and samples is not None:
         raise UsageError("--minutes and --samples are two budgets for one training", hint="Give one of them.")
