@@ -127,7 +127,8 @@ class _Block(nn.Module):
             mixed = attention(tokens) if axis == 0 else attention(tokens.transpose(1, 2)).transpose(1, 2)
             z = z + gate * mixed
         scale, shift, gate = modulation[-3:]
-        return z + gate * cast(Tensor, self.mlp(self.norm(z) * (1 + scale) + shift))
+        hidden: Tensor = self.mlp(self.norm(z) * (1 + scale) + shift)
+        return z + gate * hidden
 
 
 class _Attention(nn.Module):
@@ -142,7 +143,7 @@ class _Attention(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         b, r, t, w = z.shape
         q, k, v = self.qkv(z).view(b * r, t, 3, self.heads, w // self.heads).permute(2, 0, 3, 1, 4)
-        mixed = functional.scaled_dot_product_attention(q, k, v)  # (B R, heads, T, W / heads)
+        mixed: Tensor = functional.scaled_dot_product_attention(q, k, v)  # (B R, heads, T, W / heads)
         return cast(Tensor, self.out(mixed.transpose(1, 2).reshape(b, r, t, w)))
 
 
