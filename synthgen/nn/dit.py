@@ -124,7 +124,7 @@ class _Block(nn.Module):
         for axis, attention in enumerate(self.attentions):
             scale, shift, gate = modulation[3 * axis : 3 * axis + 3]
             tokens = self.norm(z) * (1 + scale) + shift
-            mixed = attention(tokens) if axis == 0 else attention(tokens.transpose(1, 2)).transpose(1, 2)
+            mixed: Tensor = attention(tokens) if axis == 0 else attention(tokens.transpose(1, 2)).transpose(1, 2)
             z = z + gate * mixed
         scale, shift, gate = modulation[-3:]
         hidden: Tensor = self.mlp(self.norm(z) * (1 + scale) + shift)
