@@ -164,10 +164,12 @@ def _read_table(path: Path) -> dict[str, list[str]]:
 
 
 def _typed(values: list[str]) -> pa.ChunkedArray:
-    """Whole numbers when every cell that is not empty is one, else strings."""
+    """int64 when every cell that is not empty is a whole number that fits, else strings."""
     filled = [value for value in values if value]
     if filled and all(_WHOLE_NUMBER.fullmatch(value) for value in filled):
-        return pa.chunked_array([pa.array([int(value) if value else None for value in values], pa.int64())])
+        numbers = [int(value) if value else None for value in values]
+        if all(number is None or -(2**63) <= number < 2**63 for number in numbers):
+            return pa.chunked_array([pa.array(numbers, pa.int64())])
     return pa.chunked_array([pa.array([value or None for value in values], pa.string())])
 
 

@@ -1,4 +1,4 @@
-"""Folders: names that are safe everywhere, paths that stay inside, images that cannot harm, tables that shards add up to."""
+"""Folders: names that are safe everywhere, paths that stay inside, images that cannot harm, tables made of shards."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_class_folders_are_single_safe_and_distinct_path_parts(labels):
     for name in names:
         assert 0 < len(name.encode()) < 200
         assert not set(name) & set('/\\:*?"<>|\0\n')
-        assert name[0] not in ". " and name[-1] not in ". "
+        assert name == name.strip(". ")
 
 
 def test_ordinary_class_names_are_folder_names_unchanged():
@@ -139,7 +139,8 @@ def test_a_decompression_bomb_is_refused_from_its_header():
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
-    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    bomb = b"\x89PNG\r\n\x1a\n" + body
     for read in (read_header, open_image):
         with pytest.raises(DataError, match="pixels"):
             read(bomb, name="bomb.png")

@@ -1,4 +1,4 @@
-"""Parquet shards: columns in order, metadata for other tools, reproducible bytes, rows by position, damage in a sentence."""
+"""Parquet shards: columns in order, metadata for other tools, same bytes again, rows by position, damage in words."""
 
 from __future__ import annotations
 
