@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Collection", "channels_named", "label_name"]
 
+_LONG = 2048
 _LARGEST = 2**31  # cells of the padded array: 8 GiB of float32 beside 2 GiB of flags
 
 
@@ -141,6 +142,8 @@ class Collection:
             )
         if unequal:
             notes.append(f"lengths from {int(length.min())} to {int(length.max())} steps; the length is a condition")
+        if steps > _LONG:
+            notes.append(f"series of {steps:,} steps train slowly; data.window cuts them into pieces")
         described, scale = [], []
         for index, channel in enumerate(self.channels):
             known = values[:, index][observed[:, index]]

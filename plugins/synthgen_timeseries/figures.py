@@ -21,7 +21,7 @@ __all__ = ["draw", "overview"]
 _COLOURS = ("#33658a", "#e07a5f", "#5b8c5a", "#8e6c8a", "#c9a227", "#4f4f4f")
 _MOST_CLASSES = 6
 _MOST_CHANNELS = 3
-_MOST_LINES = 6
+_MOST_LINES = 4
 _MOST_DRAWN = 12  # channels on one axis
 _FAN = (0.1, 0.9)
 _APART = 20.0  # channels whose spreads differ more than this are drawn standardised
@@ -79,7 +79,7 @@ def _warm(axis: Axes, values: NDArray[np.float64], heat: NDArray[np.float64]) ->
 def overview(real: Records, synthetic: Records, schema: Schema) -> Figure:
     """A row a class, real and synthetic side by side for up to three channels, on the same axes.
 
-    Up to six records as lines; behind them the mean and the range from the 10 % to the 90 % quantile of all.
+    Up to four records as lines; behind them the mean and the range from the 10 % to the 90 % quantile of all.
     """
     classes = list(range(min(len(schema.labels), _MOST_CLASSES))) or [-1]
     channels = _telling(schema)

@@ -58,8 +58,10 @@ class ForecastOutcome:
 
 
 class ForecastJudge:
-    """Ridge regression from the last steps of all channels to the next step; measured by R2 on standardised channels.
+    """Ridge regression from the last steps of all channels to the next step; measured by R2, the mean over channels.
 
+    Inputs are the last steps relative to the latest value of their channel, the target is the change to the next step:
+    a level that drifts from training to test (prices, say) does not break it, and without a signal it is persistence.
     The number of steps looked back is a third of the series, at most 24. The penalty is chosen on a fifth of the
     records. The fit is in closed form, so there is no number of optimiser steps.
     """
@@ -70,7 +72,7 @@ class ForecastJudge:
         channels, steps = schema.shape
         self._schema = schema
         self._seed = seed
-        self._past = max(1, min(_LONGEST_PAST, steps // 3, _MOST_INPUTS // channels))
+        self._past = max(1, min(max(2, min(_LONGEST_PAST, steps // 3, _MOST_INPUTS // channels)), steps - 1))
         self._scale: ChannelScale | None = None
         self._weights: NDArray[np.float64] | None = None
 
@@ -95,8 +97,8 @@ class ForecastJudge:
         """Predict every step that has enough past."""
         assert self._weights is not None
         parts = []
-        for inputs, targets, known in self._examples(records):
-            error = (inputs @ self._weights - targets) ** 2
+        for inputs, latest, targets, known in self._examples(records):
+            error = (latest + inputs @ self._weights - targets) ** 2
             sums = (error * known, known, targets * known, targets**2 * known)
             parts.append([np.asarray(part, dtype=np.float64).sum(axis=1) for part in sums])
         error, count, total, squares = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -104,27 +106,29 @@ class ForecastJudge:
 
     def _examples(
         self, records: Records
-    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]]:
-        """Inputs `(B, T, C past + 1)`, targets `(B, T, C)` and which of them were observed, in pieces."""
+    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]]:
+        """Inputs `(B, T, C past + 1)`, latest value, next value, next observed, `(B, T, C)` each, in pieces."""
         assert self._scale is not None
         steps = self._schema.shape[1]
         for start in range(0, len(records), _CHUNK):
             piece = records.take(slice(start, start + _CHUNK))
             x = self._scale.standardise(piece, steps)
             windows = np.lib.stride_tricks.sliding_window_view(x, self._past, axis=2)[:, :, :-1]  # (B, C, T, past)
-            flat = windows.transpose(0, 2, 1, 3).reshape(len(piece), windows.shape[2], -1)
+            relative = windows - windows[..., -1:]
+            flat = relative.transpose(0, 2, 1, 3).reshape(len(piece), windows.shape[2], -1)
             inputs = np.concatenate([flat, np.ones((*flat.shape[:2], 1))], axis=2)
             seen = piece["observed"] & inside(piece["length"], piece["observed"].shape[2])[:, None, :]
             seen = np.pad(seen, ((0, 0), (0, 0), (0, max(0, steps - seen.shape[2]))))[:, :, :steps]
-            yield inputs, x[:, :, self._past :].transpose(0, 2, 1), seen[:, :, self._past :].transpose(0, 2, 1)
+            latest, following = (part.transpose(0, 2, 1) for part in (windows[..., -1], x[:, :, self._past :]))
+            yield inputs, latest, following, seen[:, :, self._past :].transpose(0, 2, 1)
 
     def _moments(self, records: Records) -> _Moments:
         channels = self._schema.shape[0]
         size = channels * self._past + 1
         xx, xy, yy, count = np.zeros((size, size)), np.zeros((size, channels)), np.zeros(channels), 0.0
-        for inputs, targets, known in self._examples(records):
+        for inputs, latest, targets, known in self._examples(records):
             complete = known.all(axis=2)
-            x, y = inputs[complete], targets[complete]
+            x, y = inputs[complete], (targets - latest)[complete]
             xx, xy, yy, count = xx + x.T @ x, xy + x.T @ y, yy + (y**2).sum(axis=0), count + len(x)
         return xx, xy, yy, count
 

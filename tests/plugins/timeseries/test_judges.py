@@ -75,8 +75,20 @@ def test_unlabelled_series_are_judged_by_predicting_the_next_step():
         np.lib.stride_tricks.sliding_window_view(r["values"][:, 0], past + 1, axis=1).reshape(-1, past + 1)
         for r in (train, test)
     ]
-    plain = LinearRegression().fit(windows[0][:, :-1], windows[0][:, -1]).predict(windows[1][:, :-1])
-    assert outcome.value() == pytest.approx(r2_score(windows[1][:, -1], plain), abs=2e-3)
+    (learn, change), (probe, _) = (
+        (window[:, :-2] - window[:, -2:-1], window[:, -1] - window[:, -2]) for window in windows
+    )
+    predicted = windows[1][:, -2] + LinearRegression().fit(learn, change).predict(probe)
+    assert outcome.value() == pytest.approx(r2_score(windows[1][:, -1], predicted), abs=2e-3)
+
+
+def test_a_drifting_level_does_not_break_the_forecast():
+    schema, train = _processes(200, 0)
+    _, test = _processes(100, 1)
+    judge = TimeSeries().judge(schema, seed=0).fit(train)
+    plain = judge.evaluate(test).value()
+    test.columns["values"] += 1000
+    assert judge.evaluate(test).value() == pytest.approx(plain, abs=1e-3)
 
 
 def test_a_forecaster_trained_on_other_dynamics_is_worse():
