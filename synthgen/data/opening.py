@@ -38,16 +38,17 @@ def open_source(modality: str, options: DataConfig) -> Source:
         close = difflib.get_close_matches(name, demos, n=1)
         hint = f"Did you mean the demo set {close[0]}?" if close else f"Demo sets of {modality}: {', '.join(demos)}."
         raise DataError(f"no data at {name}: there is no such file or folder", hint=hint)
-    if path.is_dir() and not any(path.iterdir()):
-        raise DataError(f"the folder {path} is empty")
-    for reader_name in registry.names("readers", modality):
-        reader = registry.create("readers", reader_name, modality)
-        try:
-            if reader.accepts(path):
-                opened: Source = reader.read(path, options)
-                return opened
-        except PermissionError as error:
-            raise DataError(f"cannot read {error.filename or path}: permission denied") from error
+    try:
+        if path.is_dir() and not any(path.iterdir()):
+            raise DataError(f"the folder {path} is empty")
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        accepting = registry.accepting(path, modality)
+        if accepting:
+            return accepting[0][1].read(path, options)
+    except OSError as error:
+        raise DataError(f"cannot read {error.filename or path}: {error.strerror or error}") from error
     raise DataError(
         f"no reader of modality {modality} takes {path}",
         hint=f"Readers: {', '.join(registry.names('readers', modality))}. Is it another --modality?",

@@ -1,8 +1,8 @@
 """The plan of a data set: everything that decides its bytes, fixed before the first record is made.
 
 Record i is a function of (plan, i) alone: its label, its conditions and its noise come from counters keyed by
-(seed, i). Shard k holds the records [k * shard_size, (k + 1) * shard_size), so any worker may make any shard, at once or
-after an interruption, with the same result.
+(seed, i). Shard k holds the records [k * shard_size, (k + 1) * shard_size), so any worker may make any shard, at once
+or after an interruption, with the same result.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def train(
     """Train a conditional diffusion model and leave a run.
 
     Args:
-        overrides: configuration as nested dictionaries, such as `{"train": {"minutes": 1}}`; see `synthgen config init`.
+        overrides: configuration as nested dictionaries, such as `{"train": {"minutes": 1}}`; keys as in `config init`.
         modality: name of the modality; short for `{"modality": ...}`.
         data: file, folder or demo set; short for `{"data": {"path": ...}}`. None: the modality's demo set.
         out: the run's directory; None: `runs/<modality>-<data>-<n>`.

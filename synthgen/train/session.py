@@ -104,6 +104,7 @@ class _Session:
         self.best: dict[str, torch.Tensor] = {}
         self.measured = 0
         self.log: list[dict[str, Any]] = []
+        self.loggers = [(record, make(path)) for record, make in _loggers()]
         self._start_from(init)
         self._take_up()
 
@@ -276,6 +277,13 @@ class _Session:
         if self.progress is not None:
             self.progress(event)
         plugin_host().notify("synthgen_train_event", event=event)
+        for record, logger in self.loggers:
+            with plugin_host().isolated(record.plugin, f"logger {record.spec.name}"):
+                logger(event)
+
+
+def _loggers() -> list[tuple[registry.Registered, Callable[[Path], Progress]]]:
+    return [(record, registry.load("loggers", record.spec.name)) for record in registry.specs("loggers")]
 
 
 @contextlib.contextmanager
