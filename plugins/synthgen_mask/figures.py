@@ -90,9 +90,9 @@ def _rows(
 
 
 def _spread(member: NDArray[np.bool_], offset: int) -> NDArray[np.int64]:
-    """Two members, other ones for each class where possible."""
+    """Two members far apart (neighbours may be frames of one film), other ones for each class where possible."""
     where = np.flatnonzero(member)
-    return np.roll(where, -2 * offset)[:2] if len(where) else where
+    return np.roll(where, -7 * offset)[:: max(1, len(where) // 2)][:2] if len(where) else where
 
 
 def _rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

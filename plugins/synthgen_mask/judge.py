@@ -25,9 +25,9 @@ from synthgen_mask.classes import classes_of, index_masks
 __all__ = ["SegmentationJudge", "SegmentationNetwork", "SegmentationOutcome"]
 
 WIDTH = 48
-STEPS = 600
+STEPS = 400
 BATCH = 32
-PIXELS = 32 * 32 * 32
+PIXELS = 24 * 32 * 32
 """Largest number of pixels in a batch; larger images come in smaller batches."""
 RATE = 4e-3
 SHIFT = 2
