@@ -120,7 +120,9 @@ class _Block(nn.Module):
 
     def forward(self, z: Tensor, embedding: Tensor) -> Tensor:
         """z `(B, C, T, W)` -> the same shape."""
-        modulation = self.modulation(embedding)[:, None, None].chunk(3 * (len(self.attentions) + 1), dim=-1)
+        modulation: tuple[Tensor, ...] = self.modulation(embedding)[:, None, None].chunk(
+            3 * (len(self.attentions) + 1), dim=-1
+        )
         for axis, attention in enumerate(self.attentions):
             scale, shift, gate = modulation[3 * axis : 3 * axis + 3]
             tokens = self.norm(z) * (1 + scale) + shift
