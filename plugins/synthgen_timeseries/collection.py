@@ -58,7 +58,8 @@ class Collection:
         notes: sentences for the user.
         label_column: name of the label in the user's data.
         names: what to call each series in messages ("line 7", "id 'a'"); their position when empty.
-        extra: facts for `Schema.extra`.
+        extra: facts for `Schema.extra`; `scale` (mean and deviation of each channel), `finest`, `unequal_length` and
+            `missing` are added.
         steps: pad to at least this many steps.
     """
 
@@ -168,7 +169,13 @@ class Collection:
             labels,
             self.label_column,
             tuple(conditions),
-            {**self.extra, "unequal_length": unequal, "missing": bool(missing > 0), "scale": scale},
+            {
+                **self.extra,
+                "unequal_length": unequal,
+                "missing": bool(missing > 0),
+                "scale": scale,
+                "finest": _finest(values, observed, np.array([pair[1] for pair in scale])),
+            },
         )
         records = Records({"values": values, "observed": observed, "length": length}, index_of)
         return ArraySource(schema, records, groups=self.groups, official_split=self.split, notes=tuple(notes))
@@ -186,6 +193,19 @@ class Collection:
         rank = np.empty(len(names), dtype=np.int64)
         rank[order] = np.arange(len(names))
         return tuple(str(names[position]) for position in order), rank[index.reshape(-1)]
+
+
+def _finest(values: NDArray[np.float32], observed: NDArray[np.bool_], std: NDArray[np.float64]) -> float:
+    """How finely the calmest series move: 5 % quantile of the mean step, in standard deviations of its channel.
+
+    Over at most 2,000 series, each channel of each for itself; those at rest are left out, and 1 when all are.
+    """
+    rows = np.linspace(0, len(values) - 1, min(len(values), 2_000)).astype(int)
+    both = observed[rows, :, 1:] & observed[rows, :, :-1]
+    steps = np.abs(np.diff(values[rows].astype(np.float64), axis=2))
+    moved = (steps * both).sum(axis=2) / np.maximum(both.sum(axis=2), 1) / np.where(std > 0, std, 1.0)
+    moving = moved[moved > 1e-6]
+    return float(np.quantile(moving, 0.05)) if moving.size else 1.0
 
 
 def _trimmed(one: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,13 +29,18 @@ _BY_STEPS: tuple[tuple[int, dict[str, Any]], ...] = (
 _DROPOUT: tuple[tuple[int, float], ...] = ((200, 0.2), (2_000, 0.1), (20_000, 0.05), (2**62, 0.0))
 """Dropout by the largest number of training records."""
 
-_BUDGET: tuple[tuple[int, int], ...] = ((100, 60_000), (1_000, 150_000), (10_000, 400_000), (2**62, 1_000_000))
+_BUDGET: tuple[tuple[int, int], ...] = ((100, 40_000), (1_000, 100_000), (10_000, 400_000), (2**62, 1_000_000))
 """Training samples by the largest number of training records."""
 
 _BATCH: tuple[tuple[int, int], ...] = ((100, 32), (1_000, 64), (2**62, 128))
 """Batch size by the largest number of training records."""
 
-_NOISE = {"mean": -0.6, "std": 1.4}
+_NOISE_TOP = 2.4
+"""Two-sigma upper edge of ln sigma in training; the lower edge follows the finest movement of the data."""
+
+_SIGMA_MIN = (0.0008, 0.01)
+"""Range of the smallest noise level; within it, a third of the finest movement."""
+
 _LR = 1e-3
 _WIDTH = 48
 _BLOCKS = 2
@@ -50,9 +56,23 @@ def configuration(schema: Schema, records: int) -> dict[str, Any]:
     network = {"name": "unet", "width": _WIDTH, "blocks": _BLOCKS, "dropout": _choose(_DROPOUT, records)}
     return {
         "network": {**network, **_choose(_BY_STEPS, schema.shape[1])},
-        "noise": dict(_NOISE),
+        "noise": _noise(float(schema.extra.get("finest", 0.05))),
         "optim": {"lr": _LR, "batch_size": _choose(_BATCH, records)},
         "train": {"samples": _choose(_BUDGET, records)},
+    }
+
+
+def _noise(finest: float) -> dict[str, float]:
+    """Noise levels from below the finest movement (the encoded deviation is 0.5) up to where no shape is left.
+
+    With a fixed lower end, series at rest beside lively ones come out visibly noisy.
+    """
+    sigma_min = min(max(0.5 * finest / 3, _SIGMA_MIN[0]), _SIGMA_MIN[1])
+    bottom = math.log(2 * sigma_min)
+    return {
+        "mean": round((_NOISE_TOP + bottom) / 2, 2),
+        "std": round((_NOISE_TOP - bottom) / 4, 2),
+        "sigma_min": round(sigma_min, 5),
     }
 
 

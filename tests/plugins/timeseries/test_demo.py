@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from synthgen_timeseries.collection import Collection, channels_named
 from synthgen_timeseries.modality import TimeSeries
 
 from synthgen.config import DataConfig, resolve
@@ -31,3 +32,16 @@ def test_every_choice_is_a_valid_configuration(steps, records, two_classes):
     chosen = TimeSeries().configure(schema, records)
     for preset in TimeSeries().presets().values():
         resolve([{"modality": "timeseries"}, chosen, preset])
+
+
+def test_calm_series_beside_lively_ones_lower_the_smallest_noise_level():
+    steps = np.arange(50)
+    lively = [np.sin(steps + phase)[None] for phase in range(10)]
+    mixed = [*lively, *[0.01 * one for one in lively]]
+    smallest = []
+    for series in (lively, mixed):
+        schema = Collection(series, channels_named(["x"])).source().schema
+        chosen = resolve([{"modality": "timeseries"}, TimeSeries().configure(schema, len(series))])
+        smallest.append(chosen.noise.sigma_min)
+        assert chosen.noise.mean - 2 * chosen.noise.std == pytest.approx(np.log(2 * smallest[-1]), abs=0.05)
+    assert smallest[1] < smallest[0] / 3
