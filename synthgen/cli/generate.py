@@ -118,7 +118,7 @@ def generate(
     document = describe_dataset(dataset)
     console.result(summarise_dataset(document), document)
     if not dry_run:
-        console.note(f"Next: synthgen evaluate --synthetic {dataset.path}")
+        console.note(f"Next: synthgen evaluate --run {document.get('run', 'RUN')} --synthetic {dataset.path}")
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
