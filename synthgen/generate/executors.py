@@ -88,7 +88,7 @@ def _as_rank(run: Run, plan: Plan, directory: Path, missing: Sequence[int], tell
         raise UsageError(
             "--executor torchrun needs a torchrun launch", hint="torchrun --nproc-per-node 2 -m synthgen generate ..."
         ) from error
-    for shard in missing[rank::world]:
+    for shard in (shard for shard in missing if shard % world == rank):
         write_shard(run, plan, directory, shard, tell)
     if rank:
         return False

@@ -92,7 +92,9 @@ def remove_leftovers(directory: Path) -> int:
 
 def _storage_error(path: Path, error: OSError) -> StorageError:
     reason = error.strerror or str(error)
-    return StorageError(f"cannot write {path}: {reason}", hint="Check free space and permissions, or choose another --out.")
+    return StorageError(
+        f"cannot write {path}: {reason}", hint="Check free space and permissions, or choose another --out."
+    )
 
 
 def _umask() -> int:

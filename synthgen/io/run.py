@@ -1,5 +1,7 @@
 """A run: the directory that `train` leaves and every other verb starts from. Opening one executes nothing.
 
+Its files:
+
     run.json             status, request, files with their SHA-256, versions, what was measured while training
     config.toml          the resolved configuration
     schema.json          what one record is
