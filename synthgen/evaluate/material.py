@@ -74,6 +74,11 @@ def gather(run: Run, synthetic: Path | None, *, real: str | None, limit: int | N
     other = None if real is None else relabel(open_source(run.schema.modality, replaced(run, real)), run.schema)
     train, holdout, stand_in = _real_sides(run, other, most, seed, notes)
     ours, name, provenance = _synthetic_side(run, synthetic, len(train), most, seed, notes)
+    if run.facts.get("held_out_on") == "holdout":
+        notes.append(
+            "too few records for a validation split: training chose its averaging width on the held-out records, "
+            "so numbers may be a little too good"
+        )
     if run.schema.labels and ours.label is None and train.label is not None:
         notes.append("the synthetic records carry no labels, so nothing that needs labels was measured")
     for side, records in (("held-out", holdout), ("training", train), ("synthetic", ours)):
@@ -147,7 +152,9 @@ def _synthetic_side(
         ours = Dataset(path)
         source, provenance = ours.open(run), dict(ours.provenance)
         if provenance.get("model", run.fingerprint) != run.fingerprint:
-            notes.append("the synthetic records were made by another run than the one whose data they are compared with")
+            notes.append(
+                "the synthetic records were made by another run than the one whose data they are compared with"
+            )
     else:
         source, provenance = relabel(open_source(run.schema.modality, replaced(run, str(path))), run.schema), {}
     records = _read(source, np.arange(len(source)), most, seed, "synthetic", notes)

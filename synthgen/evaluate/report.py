@@ -109,7 +109,7 @@ def evaluate(
         opened,
         None if synthetic is None else Path(synthetic),
         real=None if real is None else str(real),
-        limit=1000 if fast else None,
+        limit=2000 if fast else None,
     )
     found = measure_records(
         opened.modality,
