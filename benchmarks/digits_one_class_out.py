@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from record import Recording
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -38,6 +39,10 @@ def without(digit: int, directory: Path) -> tuple[Path, Records]:
     if not path.exists():
         np.savez(path, X=source.read(kept)["image"], y=names[kept])
     return path, Records(source.read(anomalous).columns)
+
+
+def _samples(run: Run) -> int:
+    return max(int(row["samples"]) for row in run.history())
 
 
 def model_of(run: Run) -> Model:
@@ -77,10 +82,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="of training, each run")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--digits", type=int, nargs="+", default=list(range(10)))
-    parser.add_argument("--condition", choices=["null", "label", "best"], default="null")
+    parser.add_argument("--condition", choices=["null", "label", "best"], default="best")
+    parser.add_argument("--preset", default="default", help="of the image modality")
+    parser.add_argument("--threads", type=int, help="of training and scoring; unset: all cores")
     parser.add_argument("--runs", type=Path, help="keep the runs here and use those that are there already")
     parser.add_argument("--name", default="digits_one_class_out", help="of the record")
     chosen = parser.parse_args()
+    if chosen.threads:
+        torch.set_num_threads(chosen.threads)
     with tempfile.TemporaryDirectory() as temporary, Recording(chosen.name, seeds=chosen.seeds) as recording:
         runs = chosen.runs or Path(temporary)
         runs.mkdir(parents=True, exist_ok=True)
@@ -88,10 +97,13 @@ def main() -> None:
         for seed in chosen.seeds:
             for digit in chosen.digits:
                 path, anomalies = without(digit, runs)
-                overrides = {"train": {"minutes": chosen.seconds / 60, "seed": seed}}
+                overrides = {
+                    "preset": chosen.preset,
+                    "train": {"minutes": chosen.seconds / 60, "seed": seed, "threads": chosen.threads},
+                }
                 run = train(overrides, modality="image", data=path, out=runs / f"without-{digit}-seed-{seed}")
                 found = measure(run, anomalies, condition=chosen.condition, seed=seed)
-                single.append({"digit": digit, "seed": seed} | found)
+                single.append({"digit": digit, "seed": seed, "samples": _samples(run)} | found)
                 shown = "  ".join(f"{name} {value:.3f}" for name, value in found["auroc"].items())
                 print(f"seed {seed}, without {digit}:  {shown}", flush=True)
         names = list(single[0]["auroc"])
@@ -105,6 +117,7 @@ def main() -> None:
         recording.results = {
             "seconds_of_training": chosen.seconds,
             "condition": chosen.condition,
+            "preset": chosen.preset,
             "mean_auroc": {name: statistics.median(values) for name, values in mean.items()},
             "mean_auroc_by_seed": mean,
             "mean_average_precision": {

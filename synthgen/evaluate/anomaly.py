@@ -75,8 +75,8 @@ def score(
     alpha: float | None = None,
     label_column: str | None = None,
     anomaly_labels: Sequence[str] | None = None,
-    method: Method = "denoising",
-    condition: ScoringCondition = "null",
+    method: Method = "fusion",
+    condition: ScoringCondition = "best",
     seed: int = 0,
     force: bool = False,
     progress: Progress | None = None,
@@ -95,7 +95,7 @@ def score(
         alpha: flag by p <= alpha instead, so that this share of normal records is flagged.
         label_column: column that holds the label.
         anomaly_labels: the label values that mean anomalous; None: see `synthgen.evaluate.truth`.
-        method: `"denoising"`, or `"fusion"` with the nearest-neighbour distance.
+        method: `"denoising"` by the model, `"kernel"` by the training records alone, or `"fusion"`, their mean.
         condition: what the model is told while scoring: nothing, the record's label, or the best of all classes.
         seed: of the noises, the forest and the bootstrap.
         force: overwrite the scores of another request.

@@ -21,10 +21,17 @@ from synthgen.errors import UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from synthgen.api import Batch, Schema
+    from synthgen.api import Batch, Condition, Schema
     from synthgen.diffusion.denoiser import AnyDenoiser
 
-__all__ = ["ScoringCondition", "antithetic_noises", "conditional_errors", "denoising_errors", "noise_levels"]
+__all__ = [
+    "ScoringCondition",
+    "antithetic_noises",
+    "conditional_errors",
+    "denoising_errors",
+    "likeliest_class",
+    "noise_levels",
+]
 
 ScoringCondition = Literal["null", "label", "best"]
 """What the model is told about a record while it is scored: nothing, its label, or the class that explains it best."""
@@ -110,23 +117,38 @@ def conditional_errors(
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """`denoising_errors` with the model told what `condition` says.
 
-    `"best"` gives each record the class under which the geometric mean of its errors is smallest: an anomaly is what no
-    class explains. It costs as many passes as there are classes. Without classes it is the same as `"null"`.
+    `"best"` first finds, for each record, the class that explains it best (`likeliest_class`) and then measures the
+    errors given that class: an anomaly is what no class explains. Without classes it is the same as `"null"`.
     """
-
-    def errors_given(conditions: Mapping[str, torch.Tensor] | None) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-        return denoising_errors(
-            denoiser, batch, sigmas, seed=seed, repeats=repeats, batch_size=batch_size, conditions=conditions
-        )
-
     classes = [item for item in schema.conditions if item.kind == "class"]
-    if condition == "null" or not classes:
-        return errors_given(None)
-    if condition == "label":
-        return errors_given(batch.conditions)
-    errors, maps = errors_given({classes[0].name: torch.zeros(len(batch.x), dtype=torch.int64)})
-    for index in range(1, classes[0].size):
-        other, other_maps = errors_given({classes[0].name: torch.full((len(batch.x),), index, dtype=torch.int64)})
-        better = np.log(other).mean(axis=1) < np.log(errors).mean(axis=1)
-        errors[better], maps[better] = other[better], other_maps[better]
-    return errors, maps
+    told: Mapping[str, torch.Tensor] | None = None
+    if classes and condition == "label":
+        told = batch.conditions
+    elif classes and condition == "best":
+        told = {classes[0].name: likeliest_class(denoiser, batch, sigmas, classes[0], seed=seed, batch_size=batch_size)}
+    return denoising_errors(denoiser, batch, sigmas, seed=seed, repeats=repeats, batch_size=batch_size, conditions=told)
+
+
+def likeliest_class(
+    denoiser: AnyDenoiser,
+    batch: Batch,
+    sigmas: Sequence[float],
+    classes: Condition,
+    *,
+    seed: int,
+    batch_size: int = 256,
+) -> torch.Tensor:
+    """The class under which the geometric mean of a record's errors is smallest, int64 `(N,)`.
+
+    Three of the noise levels and one antithetic pair tell classes apart well enough (a diffusion classifier; Li et
+    al. 2023, "Your diffusion model is secretly a zero-shot classifier"): six evaluations a class.
+    """
+    some = [sigmas[len(sigmas) // 4], sigmas[len(sigmas) // 2], sigmas[3 * len(sigmas) // 4]]
+    error = np.empty((classes.size, len(batch.x)))
+    for index in range(classes.size):
+        told = {classes.name: torch.full((len(batch.x),), index, dtype=torch.int64)}
+        errors, _ = denoising_errors(
+            denoiser, batch, some, seed=seed, repeats=2, batch_size=batch_size, conditions=told
+        )
+        error[index] = np.log(np.maximum(errors, 1e-12)).mean(axis=1)
+    return torch.from_numpy(error.argmin(axis=0))

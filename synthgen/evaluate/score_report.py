@@ -34,7 +34,8 @@ Tone = Literal["good", "bad", "unknown", "note"]
 
 TITLES: Mapping[str, str] = {
     "denoising": "denoising error of the model",
-    "fusion": "model and nearest neighbours, mean z",
+    "kernel": "denoising error of the remembered training records",
+    "fusion": "model and remembered records, mean z",
     "knn": "nearest neighbours (5), values",
     "knn_features": "nearest neighbours (5), features",
     "lof": "local outlier factor (20)",
@@ -42,7 +43,7 @@ TITLES: Mapping[str, str] = {
     "pca": "principal components, reconstruction",
     "mahalanobis": "Mahalanobis distance",
 }
-_OURS = ("denoising", "fusion")
+_OURS = ("denoising", "kernel", "fusion")
 _BINS = 20
 
 

@@ -17,7 +17,7 @@ from synthgen.evaluate.anomaly import score
 from synthgen.evaluate.scorer import pieces
 from synthgen.train import train
 
-DETECTORS = {"denoising", "fusion", "knn", "lof", "iforest", "pca", "mahalanobis", "knn_features"}
+DETECTORS = {"denoising", "kernel", "fusion", "knn", "lof", "iforest", "pca", "mahalanobis", "knn_features"}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_table_has_a_row_for_each_record_and_the_documented_columns(result):
     assert set(stored.columns) == expected | DETECTORS
     assert stored["p"].between(0, 1, inclusive="right").all()
     assert (stored["q"] >= stored["p"] - 1e-12).all()
-    np.testing.assert_allclose(stored["score"], stored["denoising"])
+    np.testing.assert_allclose(stored["score"], (stored["denoising"] + stored["kernel"]) / 2)
 
 
 def test_noise_is_found_among_digits_and_flagged(result):
@@ -114,10 +114,10 @@ def test_alpha_that_cannot_be_resolved_is_refused_before_anything_is_written(run
 
 
 def test_alpha_flags_each_record_by_itself(run, data, tmp_path):
-    found = score(run, data, out=tmp_path / "alpha.parquet", alpha=0.05, method="fusion")
+    found = score(run, data, out=tmp_path / "alpha.parquet", alpha=0.05, method="denoising")
     assert found.path == tmp_path / "alpha.parquet"
     assert found.table["flagged"].equals(found.table["p"] <= 0.05)
-    np.testing.assert_allclose(found.table["score"], (found.table["denoising"] + found.table["knn"]) / 2)
+    np.testing.assert_allclose(found.table["score"], found.table["denoising"])
 
 
 @pytest.mark.parametrize("q", [0.0, 1.0, -1.0])
