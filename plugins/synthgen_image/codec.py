@@ -1,6 +1,8 @@
 """Images <-> model tensors: channels z-scored on the training split, times 0.5; decoding rounds and clips to 0..255.
 
 The round trip is exact: float32 holds 256 levels with room to spare, whatever the mean and the standard deviation.
+Images that use few grey levels (scanned at 4 or 5 bits, posterised, black and white) are decoded to those levels, or
+every generated image would be told from a real one by its values alone.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ __all__ = ["ImageCodec"]
 
 _SCALE = 0.5
 _SMALLEST_STD = 1.0
+_FEW_LEVELS = 64
+_PIXELS_A_LEVEL = 100
 
 
 class ImageCodec:
@@ -33,6 +37,7 @@ class ImageCodec:
         channels = schema.shape[0]
         self._mean = torch.full((channels, 1, 1), 127.5)
         self._std = torch.full((channels, 1, 1), 64.0)
+        self._levels = torch.arange(256, dtype=torch.uint8).repeat(channels, 1)  # (C, 256): value -> legal value
 
     def fit(self, batches: Iterable[Records]) -> Self:
         """Mean and standard deviation of each channel, in one pass with exact integer sums.
@@ -43,11 +48,13 @@ class ImageCodec:
         count = 0
         total = [0] * self._schema.shape[0]
         squares = [0] * self._schema.shape[0]
+        seen = np.zeros((self._schema.shape[0], 256), dtype=np.int64)
         for records in batches:
             images = self._checked(records)
             count += images[..., 0].size
             for channel in range(images.shape[3]):
                 histogram = np.bincount(images[..., channel].ravel(), minlength=256)
+                seen[channel] += histogram
                 total[channel] += int(histogram @ np.arange(256))
                 squares[channel] += int(histogram @ np.arange(256) ** 2)
         if not count:
@@ -56,6 +63,7 @@ class ImageCodec:
         variance = [(count * square - part * part) / count**2 for part, square in zip(total, squares, strict=True)]
         self._mean = torch.tensor([part / count for part in total], dtype=torch.float32)[:, None, None]
         self._std = torch.tensor(variance, dtype=torch.float32).sqrt().clamp(min=_SMALLEST_STD)[:, None, None]
+        self._levels = torch.from_numpy(np.stack([_nearest_levels(histogram) for histogram in seen]))
         return self
 
     def encode(self, records: Records) -> Batch:
@@ -71,14 +79,16 @@ class ImageCodec:
         """From any real values to uint8; what is not finite becomes the channel's mean."""
         values = x.detach().float().cpu() * (self._std / _SCALE) + self._mean
         values = torch.where(values.isfinite(), values, self._mean).round().clamp(0, 255)
-        images = values.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+        legal = [table[channel.long()] for table, channel in zip(self._levels, values.unbind(1), strict=True)]
+        images = torch.stack(legal, dim=3).numpy()  # (B, H, W, C)
         label = conditions.get("label")
         known = label is not None and bool(self._schema.labels)
         return Records({"image": images}, label.cpu().numpy().astype(np.int64) if known and label is not None else None)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Means and standard deviations."""
-        return {"scale": _SCALE}, {"mean": self._mean.flatten().clone(), "std": self._std.flatten().clone()}
+        """Means, standard deviations and legal values."""
+        tensors = {"mean": self._mean.flatten().clone(), "std": self._std.flatten().clone(), "levels": self._levels}
+        return {"scale": _SCALE}, tensors
 
     def load_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
         """The inverse of `state`.
@@ -92,6 +102,10 @@ class ImageCodec:
                 raise RunError(f"the codec's state has no usable {name!r} for {channels} channels")
         if facts.get("scale") != _SCALE or not bool((tensors["std"] > 0).all()):
             raise RunError("the codec's state does not belong to an image codec of this version")
+        levels = tensors.get("levels")
+        if levels is None or levels.shape != (channels, 256) or levels.dtype != torch.uint8:
+            raise RunError(f"the codec's state has no usable 'levels' for {channels} channels")
+        self._levels = levels
         self._mean = tensors["mean"].float()[:, None, None]
         self._std = tensors["std"].float()[:, None, None]
         return self
@@ -107,3 +121,11 @@ class ImageCodec:
                 hint="Set data.image_size and data.image_mode to what the model was trained on.",
             )
         return images
+
+
+def _nearest_levels(histogram: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """A table value -> nearest value in use, if few are in use and the pixels enough to say so; else identity."""
+    used = np.flatnonzero(histogram)
+    if len(used) > _FEW_LEVELS or histogram.sum() < _PIXELS_A_LEVEL * len(used):
+        return np.arange(256, dtype=np.uint8)
+    return used[np.abs(np.arange(256)[:, None] - used).argmin(axis=1)].astype(np.uint8)

@@ -92,3 +92,12 @@ def test_images_of_another_size_are_refused_in_words(pixels):
 def test_no_training_records_are_refused(pixels):
     with pytest.raises(DataError):
         ImageCodec(schema_of(pixels())).fit([])
+
+
+def test_images_of_few_grey_levels_are_decoded_to_those_levels():
+    levels = np.array([0, 16, 128, 255], np.uint8)
+    images = levels[np.random.default_rng(0).integers(0, 4, (20, 8, 8, 1))]
+    codec = ImageCodec(schema_of(images)).fit([Records({"image": images})])
+    decoded = codec.decode(torch.randn(5, 1, 8, 8), {})["image"]
+    assert set(np.unique(decoded)) <= set(levels.tolist())
+    np.testing.assert_array_equal(codec.decode(codec.encode(Records({"image": images})).x, {})["image"], images)
