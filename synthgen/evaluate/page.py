@@ -103,7 +103,7 @@ def render(
             ("training data", provenance["data"]),
             ("synthetic data", facts["synthetic"]),
             *(
-                (f"synthetic: {key}", json.dumps(jsonable(value), ensure_ascii=False))
+                (f"synthetic: {key}", value if isinstance(value, str) else json.dumps(jsonable(value)))
                 for key, value in provenance["synthetic"].items()
                 if not isinstance(value, Mapping | list | tuple)
             ),
