@@ -1,5 +1,6 @@
 """Series <-> model tensors: each channel standardised on observed training values, times 0.5.
 
+A channel where calm series lie beside lively ones is companded first, see `compand`.
 Missing values inside a series are interpolated and carry no weight. After the end of a shorter series stands 0, with
 full weight, so that the network learns to end; the length itself is a condition (a share of L) and decides where
 decoding cuts.
@@ -7,13 +8,14 @@ decoding cuts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
 
 from synthgen.api import Batch, Records
+from synthgen_timeseries.compand import Companding
 from synthgen_timeseries.series import ChannelScale, gaps, inside
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["SeriesCodec"]
 
 _SIGMA_DATA = 0.5
+_SAMPLE = 2_000
+_SCALE = ("mean", "std", "low", "high")
+_COMPANDING = ("centre", "spread", "soft", "shift", "scale")
 _MARGIN = 0.1  # decoded values may leave the training range by this share of it
 
 
@@ -38,6 +43,7 @@ class SeriesCodec:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._scale: ChannelScale | None = None
+        self._companding: Companding | None = None
 
     @property
     def scale(self) -> ChannelScale:
@@ -46,20 +52,42 @@ class SeriesCodec:
             raise RuntimeError("the codec is not fitted")
         return self._scale
 
+    @property
+    def companding(self) -> Companding:
+        """What `fit` decided for each channel."""
+        if self._companding is None:
+            raise RuntimeError("the codec is not fitted")
+        return self._companding
+
     def fit(self, batches: Iterable[Records]) -> Self:
-        """Mean, standard deviation and range of each channel, one pass."""
-        self._scale = ChannelScale.fit(batches)
+        """Mean, standard deviation and range of each channel, one pass; the first records decide on companding."""
+        sample: list[Records] = []
+
+        def watched() -> Iterator[Records]:
+            for batch in batches:
+                missing = _SAMPLE - sum(len(part) for part in sample)
+                if missing > 0:
+                    sample.append(batch.take(slice(0, missing)))
+                yield batch
+
+        self._scale = ChannelScale.fit(watched())
+        self._companding = Companding.fit(Records.concatenate(sample), self._scale.mean, self._scale.std)
         return self
 
     def encode(self, records: Records) -> Batch:
         """To float32 `(B, C, L)`, weights (None when nothing is missing) and conditions."""
         steps = self._schema.shape[1]
-        x = torch.from_numpy((self.scale.standardise(records, steps) * _SIGMA_DATA).astype(np.float32))
+        standard = self.scale.standardise(records, steps)
+        known = np.zeros(standard.shape, dtype=bool)
+        kept = min(steps, records["values"].shape[2])
+        known[:, :, :kept] = inside(records["length"], kept)[:, None, :]
+        values = standard * self.scale.std[:, None] + self.scale.mean[:, None]
+        scaled = np.where(known, self.companding.forward(values), 0.0)
+        x = torch.from_numpy((scaled * _SIGMA_DATA).astype(np.float32))
         missing = gaps(records)
         observed = None
         if missing.any():
             weights = np.ones(tuple(x.shape), dtype=np.float32)
-            kept = min(steps, missing.shape[2])
             weights[:, :, :kept] -= missing[:, :, :kept]
             observed = torch.from_numpy(weights)
         return Batch(x, observed, self._conditions(records))
@@ -79,7 +107,7 @@ class SeriesCodec:
         """From `(B, C, L)` of any real values to legal records."""
         scale, steps = self.scale, self._schema.shape[1]
         values = np.nan_to_num(x.detach().cpu().numpy().astype(np.float64), nan=0.0)
-        values = values / _SIGMA_DATA * scale.std[:, None] + scale.mean[:, None]
+        values = self.companding.backward(values / _SIGMA_DATA)
         margin = _MARGIN * (scale.high - scale.low)
         values = np.clip(values, (scale.low - margin)[:, None], (scale.high + margin)[:, None])
         for index, channel in enumerate(self._schema.channels):
@@ -103,13 +131,14 @@ class SeriesCodec:
         return np.clip(wanted, 1, steps).astype(np.int32)
 
     def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-        """The channel scale as float64 tensors."""
-        scale = self.scale
-        tensors = {name: torch.from_numpy(getattr(scale, name).copy()) for name in ("mean", "std", "low", "high")}
+        """Channel scale and companding as float64 tensors."""
+        tensors = {name: torch.from_numpy(getattr(self.scale, name).copy()) for name in _SCALE}
+        tensors |= {name: torch.from_numpy(getattr(self.companding, name).copy()) for name in _COMPANDING}
         return {"sigma_data": _SIGMA_DATA, "margin": _MARGIN}, tensors
 
     def load_state(self, facts: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Self:
         """The inverse of `state`."""
-        mean, std, low, high = (tensors[name].numpy().astype(np.float64) for name in ("mean", "std", "low", "high"))
-        self._scale = ChannelScale(mean, std, low, high)
+        arrays = {name: tensors[name].numpy().astype(np.float64) for name in (*_SCALE, *_COMPANDING)}
+        self._scale = ChannelScale(*(arrays[name] for name in _SCALE))
+        self._companding = Companding(*(arrays[name] for name in _COMPANDING))
         return self

@@ -125,3 +125,34 @@ def test_shorter_records_are_padded_and_longer_ones_refused(two_classes):
     small = SeriesCodec(dataclasses.replace(schema, shape=(2, 30))).fit([records])
     with pytest.raises(DataError, match="a series of 40 steps is longer than the 30"):
         small.encode(records)
+
+
+def _restless_and_calm():
+    rng = np.random.default_rng(0)
+    wave = np.sin(np.arange(50)[None] * rng.uniform(0.2, 1, (30, 1))) * 40
+    wave[::3] *= 0.01
+    return Collection(list(wave[:, None] + 7), channels_named(["x"]), ["calm", "wild", "wild"] * 10).source()
+
+
+def test_calm_series_beside_lively_ones_get_room_and_come_back_exactly():
+    source = _restless_and_calm()
+    records = source.read(np.arange(30))
+    codec = SeriesCodec(source.schema).fit([records])
+    batch = codec.encode(records)
+    calm = records.label == 0
+    share = records["values"][calm].std() / records["values"].std()
+    assert float(batch.x[calm].std()) > 4 * share * 0.5
+    assert float(batch.x.std()) == pytest.approx(0.5, rel=1e-3)
+    back = codec.decode(batch.x, batch.conditions)
+    np.testing.assert_allclose(back["values"], records["values"], rtol=1e-5, atol=1e-5)
+    order = np.argsort(records["values"].ravel(), kind="stable")
+    assert (np.diff(batch.x.numpy().ravel()[order]) >= 0).all()
+
+
+def test_series_that_drift_through_a_level_keep_the_linear_scale():
+    levels = np.linspace(-50, 50, 40)[:, None, None] + np.random.default_rng(0).standard_normal((40, 1, 30))
+    source = Collection(list(levels), channels_named(["x"])).source()
+    records = source.read(np.arange(40))
+    x = SeriesCodec(source.schema).fit([records]).encode(records).x.numpy()
+    values = records["values"].astype(np.float64)
+    np.testing.assert_allclose(x, (values - values.mean()) / values.std() * 0.5, atol=1e-5)
