@@ -105,7 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         return _report(error, given)
     if code == INTERRUPTED:
-        sys.stderr.write("Interrupted; the same command again goes on where it stopped.\n")
+        resumes = given[:1] in (["train"], ["generate"], ["demo"])
+        sys.stderr.write("Interrupted" + ("; the same command again goes on where it stopped.\n" if resumes else ".\n"))
     return code if isinstance(code, int) else 0
 
 

@@ -40,6 +40,7 @@ class Progress:
 
     def _begin(self) -> None:
         self._latest: dict[str, Any] = {}
+        self._said: dict[str, Any] = {}
         self._first: dict[str, Any] | None = None
         self._started = self._spoke = time.monotonic()
 
@@ -55,7 +56,7 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        elif self._shown and error is None and self._stage is None and _count(self._latest) is not None:
+        elif self._shown and error is None and self._stage is None and _news(self._latest) != _news(self._said):
             self._say()
 
     def __call__(self, event: Mapping[str, Any]) -> None:
@@ -95,7 +96,9 @@ class Progress:
 
     def _say(self) -> None:
         self._spoke = time.monotonic()
-        self._print(f"{self.title}: {describe(self._latest, self._spoke - self._started, since=self._first)}")
+        line = describe(self._latest, self._spoke - self._started, since=self._first)
+        self._print(f"{self.title}: {line}")
+        self._said = self._latest.copy()
 
     def _print(self, text: str) -> None:
         if self._bar is not None:
@@ -134,6 +137,11 @@ def describe(
     if "held_out" in facts:
         parts.append(f"held-out {float(facts['held_out']):.4f}")
     return ", ".join(parts) or _duration(seconds)
+
+
+def _news(facts: Mapping[str, Any]) -> list[Any]:
+    """What a line says, but for the clock."""
+    return [facts.get(key) for key in (*_COUNTS, "loss", "held_out")]
 
 
 def _count(facts: Mapping[str, Any]) -> float | None:

@@ -116,7 +116,7 @@ def train(
         run = train_run(overrides, out=out, resume=resume, force=force, init=init, progress=progress)
     document = describe_run(run)
     console.result(_summary(document), document)
-    console.note(f"Next: synthgen generate --run {run.path} --n 1000 --label")
+    console.note(f"Next: synthgen generate --run {run.path} --n 1000" + (" --label" if run.schema.labels else ""))
 
 
 def describe_run(run: Run) -> dict[str, Any]:
