@@ -397,7 +397,7 @@ class Modality(Protocol):
         """A feature extractor, not yet fitted."""
         ...
 
-    def flatten(self, records: Records) -> NDArray[np.float32]:
+    def flatten(self, records: Records, schema: Schema) -> NDArray[np.float32]:
         """Records as plain vectors `(N, D)` for nearest neighbours and classical detectors; missing values imputed."""
         ...
 

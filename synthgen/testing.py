@@ -273,7 +273,7 @@ def _check_one_format(it: Subject, form: str, folder: Path) -> None:
     back = opened.read(np.arange(n))
     wanted, found = (_named(records, schema) for records, schema in ((it.records, it.schema), (back, opened.schema)))
     _demand(sorted(wanted) == sorted(found), f"format {form}: the labels change when written and read back")
-    before, after = it.modality.flatten(it.records), it.modality.flatten(back)
+    before, after = it.modality.flatten(it.records, it.schema), it.modality.flatten(back, it.schema)
     _demand(before.shape == after.shape, f"format {form}: flatten gave {before.shape} before and {after.shape} after")
     tolerance = 1e-3 * (float(before.std()) or 1.0)
     for row, name in zip(before, wanted, strict=True):
@@ -325,9 +325,9 @@ def _check_embedder(it: Subject) -> None:
 
 
 def _check_flatten(it: Subject) -> None:
-    vectors = it.modality.flatten(it.records)
+    vectors = it.modality.flatten(it.records, it.schema)
     _check_vectors(vectors, len(it.records), "flatten")
-    alone = it.modality.flatten(it.records.take([2]))
+    alone = it.modality.flatten(it.records.take([2]), it.schema)
     _demand(np.allclose(alone[0], vectors[2]), "flatten of a record must not depend on the others")
 
 

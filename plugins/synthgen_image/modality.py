@@ -59,7 +59,7 @@ class ImageModality:
         """Features of a CNN trained on the labels; principal components where there are none."""
         return CnnEmbedder(schema, seed=seed) if len(schema.labels) >= _FEWEST_CLASSES else PcaEmbedder(seed=seed)
 
-    def flatten(self, records: Records) -> NDArray[np.float32]:
+    def flatten(self, records: Records, schema: Schema) -> NDArray[np.float32]:
         """Pixels `(N, H * W * C)` in 0..1."""
         flat: NDArray[np.float32] = records["image"].reshape(len(records), -1).astype(np.float32) * np.float32(1 / 255)
         return flat

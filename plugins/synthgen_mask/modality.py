@@ -61,7 +61,7 @@ class MaskModality:
         """Principal components of pixels and masks."""
         return PixelMaskEmbedder(schema, seed=seed)
 
-    def flatten(self, records: Records) -> NDArray[np.float32]:
+    def flatten(self, records: Records, schema: Schema) -> NDArray[np.float32]:
         """The pixels in 0..1, averaged down to at most 16 a side. Masks are what a detector should not need."""
         return pooled(records["image"].astype(np.float32) / np.float32(255), _FLAT_SIDE)
 

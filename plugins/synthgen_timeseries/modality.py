@@ -83,18 +83,15 @@ class TimeSeries:
 
         return RocketEmbedder(schema, seed=seed)
 
-    def flatten(self, records: Records, schema: Schema | None = None) -> NDArray[np.float32]:
+    def flatten(self, records: Records, schema: Schema) -> NDArray[np.float32]:
         """Gaps interpolated, channels one after the other, `(N, C L)`.
 
-        With a schema each channel is standardised by the scale noted in it, so that none dominates a distance; without
-        one the values keep their units. What lies after the end of a series is 0.
+        Each channel is standardised by the scale noted in the schema, so that none dominates a distance. What lies after
+        the end of a series is 0.
         """
-        from synthgen_timeseries.series import ChannelScale, interpolated
+        from synthgen_timeseries.series import ChannelScale
 
-        if schema is None:
-            values = np.nan_to_num(interpolated(records), nan=0.0)
-        else:
-            values = ChannelScale.of_schema(schema).standardise(records, schema.shape[1])
+        values = ChannelScale.of_schema(schema).standardise(records, schema.shape[1])
         return np.asarray(values.reshape(len(records), -1), dtype=np.float32)
 
     def draw(

@@ -79,7 +79,7 @@ def measure_records(
     if stand_in:
         absent |= dict.fromkeys(_TRAINING_ROWS, "the training records cannot be read")
     else:
-        flat = [np.asarray(modality.flatten(side), dtype=np.float32) for side in (train, holdout, synthetic)]
+        flat = [np.asarray(modality.flatten(side, schema), dtype=np.float32) for side in (train, holdout, synthetic)]
         rows += privacy.measure(flat[0], flat[1], flat[2], draws=draws)
         pairs = privacy.nearest_pairs(flat[0], flat[1], flat[2])
     return Measured(rows + _plugin_rows(modality, schema, train, holdout, synthetic), absent, pairs)
@@ -106,7 +106,7 @@ def _feature_rows(
             extractor=extractor_name(embedder.name, raw[1]),
             notes=chosen.notes,
         )
-        flat = [np.asarray(modality.flatten(side), dtype=np.float64) for side in sides]
+        flat = [np.asarray(modality.flatten(side, schema), dtype=np.float64) for side in sides]
         plain = Comparison(flat[0], flat[1], flat[2])
         classes = schema.labels if synthetic.label is not None else ()
         return [

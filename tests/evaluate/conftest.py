@@ -96,7 +96,7 @@ class Digits:
     def embedder(self, schema, *, seed):
         return PixelEmbedder()
 
-    def flatten(self, records):
+    def flatten(self, records, schema):
         return _vectors(records)
 
     def draw(self, axis, records, index, schema, *, heat=None):

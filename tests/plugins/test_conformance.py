@@ -126,12 +126,12 @@ BROKEN: dict[str, tuple[Callable[[], Any], str]] = {
     "state not JSON": (lambda: with_codec(state=lambda codec: ({"path": Path()}, {})), "must be JSON-able"),
     "state forgotten": (lambda: with_codec(load_state=lambda codec, facts, tensors: None), "codec state"),
     "flatten in float64": (
-        lambda: Altered(registry.modality(REAL), flatten=lambda real, records: real.flatten(records).astype(float)),
+        lambda: Altered(registry.modality(REAL), flatten=lambda real, *given: real.flatten(*given).astype(float)),
         "flatten gave float64",
     ),
     "flatten depends on the others": (
         lambda: Altered(
-            registry.modality(REAL), flatten=lambda real, records: real.flatten(records) + np.float32(len(records))
+            registry.modality(REAL), flatten=lambda real, *given: real.flatten(*given) + np.float32(len(given[0]))
         ),
         "must not depend on the others",
     ),

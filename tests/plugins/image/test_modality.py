@@ -97,7 +97,8 @@ def test_principal_components_stand_in_without_labels(pixels):
 
 
 def test_flat_vectors_are_pixels_from_0_to_1(pixels):
-    flat = MODALITY.flatten(Records({"image": pixels(3)}))
+    schema = image_schema(height=pixels(3).shape[1], width=pixels(3).shape[2], mode="L", labels=())
+    flat = MODALITY.flatten(Records({"image": pixels(3)}), schema)
     np.testing.assert_allclose(flat, pixels(3).reshape(3, -1) / 255, atol=1e-6)
 
 

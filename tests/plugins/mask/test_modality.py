@@ -56,8 +56,8 @@ def test_an_embedder_asked_too_early_is_an_error(shapes):
 
 
 def test_vectors_are_pixels_between_0_and_1(shapes):
-    _, records = shapes(bands=3, size=12)
-    vectors = MaskModality().flatten(records)
+    schema, records = shapes(bands=3, size=12)
+    vectors = MaskModality().flatten(records, schema)
     assert vectors.shape == (24, 12 * 12 * 3)
     assert vectors.min() >= 0
     assert vectors.max() <= 1
@@ -65,8 +65,8 @@ def test_vectors_are_pixels_between_0_and_1(shapes):
 
 
 def test_large_images_are_averaged_before_they_become_vectors(shapes):
-    _, records = shapes(size=40)
-    assert MaskModality().flatten(records).shape == (24, 14 * 14)
+    schema, records = shapes(size=40)
+    assert MaskModality().flatten(records, schema).shape == (24, 14 * 14)
 
 
 def test_an_overlay_tints_objects_and_leaves_the_ground(shapes):
