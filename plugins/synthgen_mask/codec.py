@@ -24,7 +24,7 @@ from synthgen_mask.classes import classes_of, index_masks, mask_channels
 
 __all__ = ["IMAGE_SHARE", "MASK_SCALE", "MaskCodec"]
 
-MASK_SCALE = 0.5
+MASK_SCALE = 1.0
 """Half the distance between "of this class" and "not", in units of the encoded data (standard deviation 0.5)."""
 IMAGE_SHARE = 0.5
 """Share of the loss that the image channels carry, the mask channels carry the rest."""
