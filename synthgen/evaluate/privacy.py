@@ -4,8 +4,10 @@
   records are to theirs. Without copying, the k nearest of m held-out records make a threshold below which the count
   of n synthetic records is beta-binomial (n, k, m + 1 - k), whatever the data: that is the floor's interval.
 - `dcr_share`: share of synthetic records whose nearest real record is a training record rather than a held-out one,
-  from equal numbers of each; ties count half. 0.5 without leakage; the floor's interval comes from permuting which
-  side a real record belongs to.
+  from equal numbers of each; ties count half. 0.5 without leakage where training and held-out records are alike; the
+  interval of that comes from permuting which side a real record belongs to. Where they are not (a hold-out from a later
+  time), fresh records from the training side would be nearer to it as well, so half of the training records are asked
+  the same question about the other half: that share is the floor, and its interval joins the other.
 
 Neither proves privacy: records that pass may still be attacked. They find copies, and copies are what harms first.
 What an attacker with the model itself can do is `mia_auc` in `synthgen.evaluate.restoration`.
@@ -113,8 +115,22 @@ def _share_row(
     nearest = np.where(to_member <= to_other, nearest_member, half + nearest_other)
     sides = np.repeat([1.0, 0.0], half)
     chance = [rng.permutation(sides)[nearest].mean() for _ in range(draws)]
-    facts = {"floor_ci": interval(chance), "n_reference": half, "note": note}
-    return MetricRow("dcr_share", float(nearer.mean()), interval(found), 0.5, n, "floor", facts=facts)
+    fresh, fresh_ci = _share_of_training_side(train, holdout, rng)
+    low, high = interval(chance)
+    facts = {"floor_ci": (min(low, fresh_ci[0]), max(high, fresh_ci[1])), "n_reference": half, "note": note}
+    return MetricRow("dcr_share", float(nearer.mean()), interval(found), fresh, n, "floor", facts=facts)
+
+
+def _share_of_training_side(
+    train: NDArray[np.floating], holdout: NDArray[np.floating], rng: np.random.Generator
+) -> tuple[float, tuple[float, float]]:
+    """Share of one half of the training records that is nearer to the other half than to as many held-out ones."""
+    order = rng.permutation(len(train))
+    size = min(len(train) // 2, len(holdout))
+    _, to_own = _nearest(train[order[size:]], train[order[:size]])
+    _, to_other = _nearest(train[order[size:]], holdout[rng.permutation(len(holdout))[:size]])
+    nearer = np.where(to_own == to_other, 0.5, (to_own < to_other).astype(np.float64))
+    return float(nearer.mean()), proportion_interval(round(float(nearer.sum())), len(nearer))
 
 
 def nearest_pairs(

@@ -78,7 +78,8 @@ def _excess(harmless: float) -> Callable[[MetricRow], Decision]:
         chance = row.floor_ci[1] if row.floor_ci else row.floor or 0.0
         if low > chance:
             return "yes"
-        return "no" if value <= chance and high <= max(harmless, chance) else "cannot tell"
+        sharp = (row.floor or 0.0) <= harmless  # a floor that is bad itself, by drift say, can clear nobody
+        return "no" if sharp and value <= chance and high <= max(harmless, chance) else "cannot tell"
 
     return decide
 

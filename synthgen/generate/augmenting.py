@@ -75,7 +75,7 @@ def augment(
             progress({"kind": "step", "records": done, "samples": done, "total": total, "progress": done / total})
     facts: Mapping[str, Any] = {
         "n": total,
-        "labels": dict(labels),
+        "labels": {name: labels[name] for name in run.schema.labels if labels[name]},
         "origin": {"real": len(indices), "synthetic": plan.n},
         "notes": notes,
     }

@@ -141,7 +141,10 @@ def place(run: Run, plan: Plan, out: Path | None, *, force: bool) -> Path:
         if not (out / "plan.json").exists():
             raise UsageError(f"--force replaces data sets only, and {out} is not one", hint="Choose another --out.")
         shutil.rmtree(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())) and not _same_plan(out, plan):
+    begun = [path.name for path in out.iterdir()] if out.is_dir() else []
+    if begun == ["plan.json"]:  # a plan of which nothing was carried out
+        (out / "plan.json").unlink()
+    elif out.exists() and (begun or not out.is_dir()) and not _same_plan(out, plan):
         if not (out / "plan.json").exists():
             raise DatasetError(f"{out} exists and is not a data set of synthgen", hint="Choose another --out.")
         raise DatasetError(
@@ -161,7 +164,7 @@ def _same_plan(directory: Path, plan: Plan) -> bool:
 
 def _estimate(run: Run, plan: Plan) -> dict[str, Any]:
     """Provenance of a data set that was only planned: counts, bytes before compression, seconds from a timed batch."""
-    trial = range(min(plan.n, plan.batch_size))
+    trial = range(min(plan.n, plan.batch_size, 32))
     make_records(run, plan, trial[:8])  # warm
     started = time.perf_counter()
     records = make_records(run, plan, trial)

@@ -124,7 +124,15 @@ class Run:
     def codec(self) -> Codec:
         """The fitted codec."""
         facts = json.loads((self.path / "codec.json").read_text(encoding="utf-8"))
-        return self.modality.codec(self.schema).load_state(facts, load_tensors(self.path / "codec.safetensors"))
+        tensors = load_tensors(self.path / "codec.safetensors")
+        try:
+            return self.modality.codec(self.schema).load_state(facts, tensors)
+        except (KeyError, ValueError, TypeError, DataError) as error:
+            made_by = self.facts.get("versions", {}).get("synthgen", "another version")
+            raise RunError(
+                f"the codec of {self.path} was written by synthgen {made_by} and does not fit this one: {error}",
+                hint="Train again, or install that version.",
+            ) from error
 
     def denoiser(self) -> Denoiser:
         """The trained denoiser with averaged weights, for evaluation, on the CPU or the GPU at hand."""

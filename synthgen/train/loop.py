@@ -40,7 +40,7 @@ _ROLLBACKS = 3
 
 @dataclass
 class Step:
-    """What one training step left: counters and the figures worth logging."""
+    """What one training step left: counters and the figures worth logging; `loss` is the weighted error of D."""
 
     samples: int
     progress: float
@@ -177,7 +177,7 @@ class Trainer:
         with torch.random.fork_rng(devices=cuda):  # dropout draws from the global generator
             torch.manual_seed(seed)
             with autocast(self.device, precision):
-                loss, _ = self.loss(
+                loss, error = self.loss(
                     self.denoiser,
                     batch.x.to(self.device),
                     sigma.to(self.device),
@@ -189,7 +189,7 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(
             [p for group in self.optimizer.param_groups for p in group["params"]], self.config.optim.clip
         )
-        return float(loss.detach()), float(norm)
+        return float(error.mean()), float(norm)  # without the learned weight: comparable with the held-out loss
 
     def _after_bad_step(self) -> str:
         self.skipped += 1

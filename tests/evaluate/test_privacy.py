@@ -103,3 +103,11 @@ def test_anomaly_shift_is_at_the_floor_for_real_records_and_large_for_strange_on
     assert clean.ci[0] <= clean.floor_ci[1]
     assert strange.value > 0.7
     assert "more anomalous" in strange.facts["note"]
+
+
+def test_a_hold_out_from_another_time_is_not_taken_for_a_leak():
+    rng = np.random.default_rng(0)
+    train, holdout = rng.normal(0, 1, (400, 4)), rng.normal(9, 1, (200, 4))
+    row = rows(train, holdout, rng.normal(0, 1, (300, 4)))["dcr_share"]
+    assert row.value == row.floor == 1
+    assert row.ci[0] <= row.floor_ci[1]
