@@ -43,8 +43,9 @@ class FolderReader:
     """`DIR/<class>/*.png`, `DIR/train/<class>/*.png` (and `DIR/test/...`), or `DIR/*.png`; `metadata.csv` counts."""
 
     def accepts(self, path: Path) -> bool:
-        """Any directory without Parquet files."""
-        return path.is_dir() and not parquet_files(path)
+        """Any directory without Parquet files that is not a set of images with masks."""
+        pairs = any((path / sub / "images").is_dir() and (path / sub / "masks").is_dir() for sub in (".", "train"))
+        return path.is_dir() and not pairs and not parquet_files(path)
 
     def read(self, path: Path, options: DataConfig) -> Source:
         """Open it.

@@ -64,6 +64,16 @@ class Report:
         raise KeyError(name)
 
 
+def _made_by(synthetic: Path | str | None) -> Path | None:
+    """The run that a data set of ours says it was made by, where that run is still there."""
+    if synthetic is None or not (Path(synthetic) / "provenance.json").exists():
+        return None
+    from synthgen.generate.dataset import Dataset
+
+    run = Path(str(Dataset(synthetic).provenance.get("run", "")))
+    return run if (run / "run.json").exists() else None
+
+
 def evaluate(
     run: Run | Path | str | None = None,
     synthetic: Path | str | None = None,
@@ -78,7 +88,7 @@ def evaluate(
     """Measure a synthetic data set against held-out real records and write the report.
 
     Args:
-        run: the run that made it; None: the newest.
+        run: the run that made it; None: the one that the data set names, else the newest.
         synthetic: the data set; None: the newest made from the run, else as many records as were trained on are
             generated in memory.
         real: other real data to use as the held-out side.
@@ -99,7 +109,8 @@ def evaluate(
         raise UsageError(f"seeds must be at least 1, not {seeds}")
     limits = dict(fail_under or {})
     check_gates(limits)
-    opened = Run.newest() if run is None else Run.open(Path(run)) if isinstance(run, str | Path) else run
+    made_by = _made_by(synthetic) if run is None else run
+    opened = Run.newest() if made_by is None else Run.open(made_by) if isinstance(made_by, str | Path) else made_by
     measured_by = utility.judge_measure(opened.modality, opened.schema)
     check_gates(limits, measure=measured_by, classes=opened.schema.labels if measured_by == "accuracy" else ())
     tell = progress or (lambda event: None)

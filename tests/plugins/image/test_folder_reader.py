@@ -209,3 +209,9 @@ def test_a_large_folder_is_read_when_asked_for_and_gives_the_same(tmp_path, pixe
     next(tmp_path.rglob("6.png")).unlink()
     with pytest.raises(DataError, match=r"6\.png"):
         everything(source)
+
+
+def test_images_with_masks_are_left_to_the_mask_modality(tmp_path):
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    assert not FolderReader().accepts(tmp_path)
