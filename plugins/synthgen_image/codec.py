@@ -128,4 +128,5 @@ def _nearest_levels(histogram: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarra
     used = np.flatnonzero(histogram)
     if len(used) > _FEW_LEVELS or histogram.sum() < _PIXELS_A_LEVEL * len(used):
         return np.arange(256, dtype=np.uint8)
-    return used[np.abs(np.arange(256)[:, None] - used).argmin(axis=1)].astype(np.uint8)
+    nearest: np.ndarray[Any, np.dtype[np.uint8]] = used[np.abs(np.arange(256)[:, None] - used).argmin(axis=1)]
+    return nearest.astype(np.uint8)

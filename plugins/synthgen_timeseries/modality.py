@@ -86,8 +86,8 @@ class TimeSeries:
     def flatten(self, records: Records, schema: Schema) -> NDArray[np.float32]:
         """Gaps interpolated, channels one after the other, `(N, C L)`.
 
-        Each channel is standardised by the scale noted in the schema, so that none dominates a distance. What lies after
-        the end of a series is 0.
+        Each channel is standardised by the scale noted in the schema, so that none dominates a distance. What lies
+        after the end of a series is 0.
         """
         from synthgen_timeseries.series import ChannelScale
 
