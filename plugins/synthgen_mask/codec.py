@@ -4,8 +4,8 @@ Image channels are z-scored and halved. A mask of K <= 16 classes becomes K chan
 the training mean and multiplied by `MASK_SCALE`: arg-max always gives a legal class. Two classes share one channel.
 Above 16 the class index is written in bits (Chen et al. 2023, "Analog bits"); decoding takes the nearest code in use.
 
-Masks are redundant in space, so at equal scale they would be settled long before the image: the scale decides at which
-noise level they are. The weights make both groups count alike in the loss, however many channels they have.
+The scale decides at which noise level a mask is settled: large, it is before the image, which then follows the mask, and
+no noise is left at the end that an arg-max could mistake for a class. The weights make both groups count alike in the loss, however many channels they have.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from synthgen_mask.classes import classes_of, index_masks, mask_channels
 
 __all__ = ["IMAGE_SHARE", "MASK_SCALE", "MaskCodec"]
 
-MASK_SCALE = 1.0
+MASK_SCALE = 2.0
 """Half the distance between "of this class" and "not", in units of the encoded data (standard deviation 0.5)."""
 IMAGE_SHARE = 0.5
 """Share of the loss that the image channels carry, the mask channels carry the rest."""

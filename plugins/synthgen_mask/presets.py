@@ -1,9 +1,11 @@
 """What follows from the data, and the named presets.
 
-Two choices made the demo learnable within two minutes (16 x 16, same budget of 40 core-seconds, mIoU ratio in brackets).
-The network predicts the clean record itself (0.72) rather than EDM's mix of record and noise (0.41): what it cannot yet
-predict comes out smooth instead of noisy, and a noisy arg-max is salt all over the mask. And it works on patches, which
-is what makes that prediction hard otherwise (Li & He 2025, "Back to basics: let denoising generative models denoise").
+Three choices make the demo learnable within two minutes (16 x 16, equal budgets, mIoU of a judge trained on synthetic
+over that of one trained on real records). The network predicts the clean record itself (0.72) rather than EDM's mix of
+record and noise (0.41): what it cannot yet predict comes out smooth instead of noisy, and a noisy arg-max is salt all
+over the mask. It works on patches, which is what makes that prediction hard otherwise (Li & He 2025, "Back to basics:
+let denoising generative models denoise"). And the mask channels are large (EDM prediction: 0.41 at half the images'
+scale, 0.67 at three times that), so that a pixel's class is settled well above the noise at which sampling ends.
 Noise levels lie where shapes are decided; below 0.1 there is nothing left that a mask could say.
 """
 
@@ -16,7 +18,7 @@ from synthgen.api import Schema
 
 __all__ = ["PRESETS", "choices"]
 
-NOISE = {"parameterisation": "x", "mean": 0.5, "std": 1.2, "sigma_min": 0.1}
+NOISE = {"parameterisation": "x", "mean": 0.8, "std": 1.4, "sigma_min": 0.1}
 
 FEW = 1000
 """Below so many records the network drops feature maps in training."""
