@@ -23,10 +23,10 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from synthgen.api import Records
 from synthgen.config import DataConfig
 from synthgen.data.opening import open_source
-from synthgen.evaluate.calibration import conformal_p
-from synthgen.evaluate.scorer import Model, Scorer
+from synthgen.evaluation.calibration import conformal_p
+from synthgen.evaluation.scorer import Model, Scorer
 from synthgen.io.run import Run
-from synthgen.train import train
+from synthgen.training import train
 
 
 def without(digit: int, directory: Path) -> tuple[Path, Records]:

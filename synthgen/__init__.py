@@ -6,10 +6,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from synthgen.evaluate import evaluate, score
-    from synthgen.generate import augment, generate
+    from synthgen.evaluation import evaluate, score
+    from synthgen.generation import augment, generate
     from synthgen.io.run import Run
-    from synthgen.train import train
+    from synthgen.training import train
 
 __all__ = ["Run", "__version__", "augment", "evaluate", "generate", "score", "train"]
 
@@ -17,11 +17,11 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Run": "synthgen.io.run",
-    "augment": "synthgen.generate",
-    "evaluate": "synthgen.evaluate",
-    "generate": "synthgen.generate",
-    "score": "synthgen.evaluate",
-    "train": "synthgen.train",
+    "augment": "synthgen.generation",
+    "evaluate": "synthgen.evaluation",
+    "generate": "synthgen.generation",
+    "score": "synthgen.evaluation",
+    "train": "synthgen.training",
 }
 
 

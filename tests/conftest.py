@@ -29,7 +29,7 @@ def tiny_overrides() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_overrides: dict[str, Any]) -> Any:
     """A finished run on scikit-learn's digits; read only."""
-    from synthgen.train import train
+    from synthgen.training import train
 
     return train(tiny_overrides, out=tmp_path_factory.mktemp("runs") / "tiny")
 

@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("registry",),
     ("diffusion", "nn"),
     ("distributed", "data", "io"),
-    ("testing", "train", "generate", "evaluate"),
+    ("testing", "training", "generation", "evaluation"),
     ("cli",),
     ("__main__",),
 )

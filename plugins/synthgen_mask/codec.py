@@ -4,8 +4,9 @@ Image channels are z-scored and halved. A mask of K <= 16 classes becomes K chan
 the training mean and multiplied by `MASK_SCALE`: arg-max always gives a legal class. Two classes share one channel.
 Above 16 the class index is written in bits (Chen et al. 2023, "Analog bits"); decoding takes the nearest code in use.
 
-The scale decides at which noise level a mask is settled: large, it is before the image, which then follows the mask, and
-no noise is left at the end that an arg-max could mistake for a class. The weights make both groups count alike in the loss, however many channels they have.
+The scale decides at which noise level a mask is settled: large, it is before the image, which then follows the mask,
+and no noise is left at the end that an arg-max could mistake for a class. The weights make both groups count alike in
+the loss, however many channels they have.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def augment(
         raise UsageError("--ratio and --balance are two answers to how many", hint="Give one of them.")
     if ratio is not None and ratio <= 0:
         raise UsageError(f"--ratio {ratio:g}: expected more than 0")
-    from synthgen.generate import augment as augment_data
+    from synthgen.generation import augment as augment_data
 
     with console.progress("augment") as progress:
         dataset = augment_data(

@@ -58,9 +58,9 @@ def demo(
 
 def _demonstrate(console: Console, modality: str, minutes: float | None, place: Path, *, force: bool) -> dict[str, Any]:
     """One modality, all four verbs."""
-    from synthgen.evaluate import evaluate, score
-    from synthgen.generate import generate
-    from synthgen.train import train
+    from synthgen.evaluation import evaluate, score
+    from synthgen.generation import generate
+    from synthgen.training import train
 
     started = time.monotonic()
     budget = _TRAINING_MINUTES.get(modality, _OTHERS_MINUTES) if minutes is None else minutes

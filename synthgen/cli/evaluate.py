@@ -17,7 +17,7 @@ from synthgen.cli.shared_options import OutOption, RunOption, parse_pairs
 from synthgen.errors import UsageError
 
 if TYPE_CHECKING:
-    from synthgen.evaluate import Report
+    from synthgen.evaluation import Report
 
 __all__ = ["describe_report", "evaluate"]
 
@@ -48,7 +48,7 @@ def evaluate(
     and what real against real data would reach.
     """
     gates = _gates(fail_under)
-    from synthgen.evaluate import evaluate as evaluate_dataset
+    from synthgen.evaluation import evaluate as evaluate_dataset
 
     with console.progress("evaluate") as progress:
         report = evaluate_dataset(

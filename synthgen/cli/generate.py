@@ -27,7 +27,7 @@ from synthgen.cli.shared_options import (
 from synthgen.errors import UsageError
 
 if TYPE_CHECKING:
-    from synthgen.generate.dataset import Dataset
+    from synthgen.generation.dataset import Dataset
 
 __all__ = ["describe_dataset", "generate", "summarise_dataset"]
 
@@ -93,7 +93,7 @@ def generate(
     if executor not in ("local", "torchrun", "ray"):
         raise UsageError(f"--executor {executor}: expected local, torchrun or ray")
     chosen_format = _format(format, layout)
-    from synthgen.generate import generate as generate_dataset
+    from synthgen.generation import generate as generate_dataset
 
     with console.progress("generate") as progress:
         dataset = generate_dataset(

@@ -23,7 +23,7 @@ from synthgen.cli.shared_options import (
 from synthgen.errors import UsageError
 
 if TYPE_CHECKING:
-    from synthgen.evaluate.anomaly import ScoreResult
+    from synthgen.evaluation.anomaly import ScoreResult
 
 __all__ = ["describe_scores", "score", "summarise_scores"]
 
@@ -61,7 +61,7 @@ def score(
     for name, value in (("--q", q), ("--alpha", alpha)):
         if value is not None and not 0 < value < 1:
             raise UsageError(f"{name} {value:g}: expected a share between 0 and 1")
-    from synthgen.evaluate import score as score_data
+    from synthgen.evaluation import score as score_data
 
     with console.progress("score") as progress:
         result = score_data(

@@ -110,7 +110,7 @@ def train(
             "train.seed": seed,
         },
     )
-    from synthgen.train import train as train_run
+    from synthgen.training import train as train_run
 
     with console.progress("train") as progress:
         run = train_run(overrides, out=out, resume=resume, force=force, init=init, progress=progress)

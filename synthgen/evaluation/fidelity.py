@@ -1,0 +1,196 @@
+"""Does it look right? Distances between real and synthetic records in feature space, and a two-sample test.
+
+- `fd`: |mu_r - mu_s|^2 + tr(C_r + C_s - 2 (C_r C_s)^1/2) (Frechet distance of Gaussians; Dowson and Landau 1982,
+  Heusel et al. 2017). Its estimate is biased upwards by about d/n, so features are reduced by principal components to
+  d <= n / 10. Never called FID: that name belongs to Inception features.
+- `kd`: unbiased squared MMD with the kernel (x.y / d + 1)^3 (Binkowski et al. 2018).
+- `c2st_auc`: classifier two-sample test (Lopez-Paz and Oquab 2017): cross-validated AUC of two probes, a logistic
+  regression on the features and a support vector machine with a Gaussian kernel on the records themselves; the
+  stronger one counts. The floor is the same stronger-of-two on training against held-out records.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from synthgen.evaluation.comparison import Comparison
+from synthgen.evaluation.metric import MetricRow, guarded, interval
+from synthgen.seeding import generator
+
+__all__ = ["auc", "classifier_two_sample", "frechet_distance", "kernel_distance", "measure"]
+
+Array = NDArray[np.float64]
+
+_KERNEL_LIMIT = 2000
+_PROBE_LIMIT = 1500
+
+
+def measure(features: Comparison, records: Comparison, *, seed: int = 0, draws: int = 200) -> list[MetricRow]:
+    """The rows `fd`, `kd` and `c2st_auc`.
+
+    Args:
+        features: standardised features of the three sides.
+        records: the same records as plain vectors.
+        seed: of bootstrap and folds.
+        draws: bootstrap samples.
+    """
+    return [
+        *guarded(["fd"], lambda: [_frechet_row(features, seed, draws)]),
+        *guarded(["kd"], lambda: [_kernel_row(features, seed, draws)]),
+        *guarded(["c2st_auc"], lambda: [_two_sample_row(features, records, seed, draws)]),
+    ]
+
+
+def frechet_distance(x: Array, y: Array) -> float:
+    """Frechet distance between Gaussians fitted to `x (n, d)` and `y (m, d)`."""
+    return _frechet(x.mean(axis=0), _covariance(x), y.mean(axis=0), _covariance(y))
+
+
+def _covariance(x: Array) -> Array:
+    return np.atleast_2d(np.cov(x, rowvar=False))
+
+
+def _frechet(mean_x: Array, cov_x: Array, mean_y: Array, cov_y: Array) -> float:
+    values, vectors = np.linalg.eigh(cov_x)
+    root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+    cross = np.sqrt(np.clip(np.linalg.eigvalsh(root @ cov_y @ root), 0, None)).sum()
+    distance = float(((mean_x - mean_y) ** 2).sum() + np.trace(cov_x) + np.trace(cov_y) - 2 * cross)
+    return max(0.0, distance)
+
+
+def _frechet_row(features: Comparison, seed: int, draws: int) -> MetricRow:
+    n, d = features.n, features.holdout.shape[1]
+    kept = max(1, min(d, n // 10))
+    pca = PCA(kept, random_state=0).fit(np.concatenate([features.train, features.holdout])) if kept < d else None
+    train, holdout, synthetic = (
+        part if pca is None else pca.transform(part) for part in (features.train, features.holdout, features.synthetic)
+    )
+    value, floor = frechet_distance(synthetic, holdout), frechet_distance(train, holdout)
+
+    def resampled(part: Array, centre: float, purpose: str) -> tuple[float, float]:
+        rng = generator(seed, purpose)
+        found = [frechet_distance(part[rng.integers(0, n, n)], holdout[rng.integers(0, n, n)]) for _ in range(draws)]
+        low, high = interval(np.array(found) - np.mean(found) + centre)
+        return max(0.0, low), max(0.0, high)
+
+    facts = {
+        "extractor": features.extractor,
+        "dimensions": kept,
+        "floor_ci": resampled(train, floor, "fd-floor"),
+        "note": "; ".join([f"{kept} of {d} feature dimensions", *features.notes]),
+    }
+    return MetricRow("fd", value, resampled(synthetic, value, "fd"), floor, n, "lower", facts=facts)
+
+
+def kernel_distance(x: Array, y: Array) -> float:
+    """Unbiased squared MMD between `x (n, d)` and `y (m, d)`, cubic polynomial kernel."""
+    ones = (np.ones(len(x)), np.ones(len(y)))
+    return float(_mmd(*_kernels(x, y), ones[0][None], ones[1][None])[0])
+
+
+def _kernels(x: Array, y: Array) -> tuple[Array, Array, Array]:
+    d = x.shape[1]
+    within_x, within_y, between = ((a @ b.T / d + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
+    np.fill_diagonal(within_x, 0)
+    np.fill_diagonal(within_y, 0)
+    return within_x, within_y, between
+
+
+def _mmd(within_x: Array, within_y: Array, between: Array, weights_x: Array, weights_y: Array) -> Array:
+    """One value for each row of weights `(B, n)`, `(B, m)`."""
+    n, m = within_x.shape[0], within_y.shape[0]
+    first = ((weights_x @ within_x) * weights_x).sum(axis=1) / (n * (n - 1))
+    second = ((weights_y @ within_y) * weights_y).sum(axis=1) / (m * (m - 1))
+    cross = ((weights_x @ between) * weights_y).sum(axis=1) / (n * m)
+    return np.asarray(first + second - 2 * cross)
+
+
+def _kernel_row(features: Comparison, seed: int, draws: int) -> MetricRow:
+    n = min(features.n, _KERNEL_LIMIT)
+    train, holdout, synthetic = features.train[:n], features.holdout[:n], features.synthetic[:n]
+
+    def resampled(part: Array, purpose: str) -> tuple[float, tuple[float, float]]:
+        rng = generator(seed, purpose)
+        kernels = _kernels(part, holdout)
+        value = float(_mmd(*kernels, np.ones((1, n)), np.ones((1, n)))[0])
+        weights = [rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64) for _ in range(2)]
+        found = _mmd(*kernels, weights[0], weights[1])
+        return value, interval(found - found.mean() + value)
+
+    value, ci = resampled(synthetic, "kd")
+    floor, floor_ci = resampled(train, "kd-floor")
+    facts = {"extractor": features.extractor, "floor_ci": floor_ci, "note": "; ".join(features.notes)}
+    return MetricRow("kd", value, ci, floor, n, "lower", facts=facts)
+
+
+def auc(positive: NDArray[np.floating], negative: NDArray[np.floating]) -> float:
+    """Chance that a positive scores above a negative, ties half (Mann-Whitney)."""
+    ranks = rankdata(np.concatenate([positive, negative]))
+    n, m = len(positive), len(negative)
+    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
+
+
+def classifier_two_sample(
+    synthetic: tuple[Array, Array], real: tuple[Array, Array], *, seed: int = 0, draws: int = 200
+) -> tuple[float, tuple[float, float], dict[str, float]]:
+    """AUC of the stronger probe, its interval and the AUC of each probe.
+
+    Args:
+        synthetic, real: (features, records) of each side, `(n, d)` and `(n, D)`.
+        seed: of folds and bootstrap.
+        draws: bootstrap samples.
+    """
+    n = len(synthetic[0])
+    truth = np.repeat([1, 0], [n, len(real[0])])
+    both = [np.concatenate([a, b]) for a, b in zip(synthetic, real, strict=True)]
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed % (1 << 32))
+    components = min(50, both[1].shape[1], len(truth) // 5)
+    probes = {
+        "logistic regression on features": (
+            make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000)),
+            0,
+        ),
+        "Gaussian-kernel machine on records": (
+            make_pipeline(PCA(components, random_state=0), StandardScaler(), SVC()),
+            1,
+        ),
+    }
+    scores = {
+        name: cross_val_predict(model, both[view], truth, cv=folds, method="decision_function")
+        for name, (model, view) in probes.items()
+    }
+    values = {name: auc(score[:n], score[n:]) for name, score in scores.items()}
+    best = max(values, key=lambda name: values[name])
+    rng = generator(seed, "c2st")
+    positive, negative = scores[best][:n], scores[best][n:]
+    found = [
+        auc(positive[rng.integers(0, n, n)], negative[rng.integers(0, len(negative), len(negative))])
+        for _ in range(draws)
+    ]
+    return values[best], interval(found), values
+
+
+def _two_sample_row(features: Comparison, records: Comparison, seed: int, draws: int) -> MetricRow:
+    n = min(features.n, _PROBE_LIMIT)
+    if n < 10:
+        raise ValueError(f"{n} records a side are too few for a two-sample test; 10 are needed")
+    holdout = (features.holdout[:n], records.holdout[:n])
+    value, ci, probes = classifier_two_sample(
+        (features.synthetic[:n], records.synthetic[:n]), holdout, seed=seed, draws=draws
+    )
+    floor, floor_ci, _ = classifier_two_sample((features.train[:n], records.train[:n]), holdout, seed=seed, draws=draws)
+    strongest = max(probes, key=lambda name: probes[name])
+    facts = {
+        "floor_ci": floor_ci,
+        "probes": probes,
+        "note": "; ".join([f"stronger probe: {strongest}", *features.notes]),
+    }
+    return MetricRow("c2st_auc", value, ci, floor, n, "lower", facts=facts)

@@ -1,0 +1,172 @@
+"""Pictures of a report: loss curves, closest pairs, and how any figure becomes part of one self-contained page.
+
+Figures are made from `Figure` objects, never through pyplot's global state. Our own drawings are SVG whose colours
+are CSS variables, so that they follow the reader's light or dark scheme; pictures of records are PNG on white.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from synthgen.api import Modality, Records, Schema
+from synthgen.evaluation.privacy import Pair
+
+__all__ = ["Picture", "closest_pairs", "loss_curves", "png", "themed_svg"]
+
+_INK, _SOFT, _LINE, _REAL, _SYNTHETIC = "#010203", "#040506", "#070809", "#0a0b0c", "#0d0e0f"
+_LIGHT = {_INK: "#1b1e23", _SOFT: "#565d68", _LINE: "#dfe1e5", _REAL: "#1f5fa8", _SYNTHETIC: "#c25a12"}
+_DARK = {_INK: "#e7e9ec", _SOFT: "#a3abb7", _LINE: "#343941", _REAL: "#7fb2ec", _SYNTHETIC: "#f0a063"}
+_VARIABLE = {_INK: "--ink", _SOFT: "--soft", _LINE: "--line", _REAL: "--real", _SYNTHETIC: "--synthetic"}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture in the page.
+
+    Args:
+        title: its heading.
+        uri: a `data:` address.
+        caption: what it shows and what good looks like.
+        themed: whether it follows the light or dark scheme.
+        error: why there is no picture.
+    """
+
+    title: str
+    uri: str
+    caption: str
+    themed: bool = False
+    error: str | None = None
+
+
+def png(figure: Figure, *, dpi: int = 110) -> str:
+    """A figure as a `data:` address of a PNG on white."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight", facecolor="white", pad_inches=0.1)
+    return _address("image/png", buffer.getvalue())
+
+
+def themed_svg(figure: Figure) -> str:
+    """A figure drawn in our colours as a `data:` address of an SVG that follows the reader's scheme."""
+    buffer = io.BytesIO()
+    with rc_context({"svg.fonttype": "path", "svg.hashsalt": "synthgen"}):
+        figure.savefig(buffer, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
+    text = re.sub(r"<!--.*?-->", "", buffer.getvalue().decode(), flags=re.DOTALL)
+    for colour, variable in _VARIABLE.items():
+        text = text.replace(colour, f"var({variable})")
+    light, dark = (";".join(f"{_VARIABLE[c]}:{value}" for c, value in scheme.items()) for scheme in (_LIGHT, _DARK))
+    style = f"<style>:root{{{light}}}@media (prefers-color-scheme: dark){{:root{{{dark}}}}}</style>"
+    text = text.replace("<defs>", f"{style}<defs>", 1)
+    return _address("image/svg+xml", text.encode())
+
+
+def _address(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def loss_curves(history: Sequence[Mapping[str, Any]]) -> Figure | None:
+    """Training and held-out loss over records seen; None when the run kept no history."""
+    steps = [row for row in history if row.get("kind") == "step" and _number(row.get("loss"))]
+    held = [row for row in history if row.get("kind") == "held_out" and _number(row.get("loss"))]
+    if not steps and not held:
+        return None
+    figure = Figure(figsize=(7.6, 3.1), layout="constrained")
+    axis = figure.add_subplot()
+    if steps:
+        seen = np.array([row["samples"] for row in steps], dtype=float)
+        loss = np.array([row["loss"] for row in steps], dtype=float)
+        if len(loss) > 60:
+            axis.plot(seen, loss, color=_REAL, alpha=0.22, linewidth=0.8)
+        axis.plot(seen, _smooth(loss), color=_REAL, linewidth=1.8, label="training")
+    if held:
+        best: dict[float, float] = {}
+        for row in held:
+            best[float(row["samples"])] = min(float(row["loss"]), best.get(float(row["samples"]), np.inf))
+        axis.plot(
+            list(best), list(best.values()), color=_SYNTHETIC, linewidth=1.8, marker="o", markersize=4, label="held out"
+        )
+    _limit(axis, steps, held)
+    axis.set_xlabel("records seen")
+    axis.set_ylabel("loss")
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    _plain(axis)
+    legend = axis.legend(frameon=False, loc="upper right")
+    for entry in legend.get_texts():
+        entry.set_color(_INK)
+    return figure
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and bool(np.isfinite(value))
+
+
+def _smooth(values: Any) -> Any:
+    """A centred moving mean over about a fortieth of the curve."""
+    width = max(1, len(values) // 40)
+    kernel = np.ones(width)
+    return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
+
+
+def _limit(axis: Axes, steps: Sequence[Mapping[str, Any]], held: Sequence[Mapping[str, Any]]) -> None:
+    """The first steps' losses would flatten all the rest; they may leave the frame."""
+    later = [row["loss"] for row in steps[len(steps) // 20 :]] + [row["loss"] for row in held]
+    low, high = float(np.min(later)), float(np.quantile(later, 0.995))
+    margin = 0.08 * max(high - low, 1e-9)
+    axis.set_ylim(low - margin, max(high, max((row["loss"] for row in held), default=high)) + margin)
+
+
+def _plain(axis: Axes) -> None:
+    axis.spines[["top", "right"]].set_visible(False)
+    for spine in axis.spines.values():
+        spine.set_color(_LINE)
+    axis.grid(axis="y", color=_LINE, linewidth=0.7)
+    axis.set_axisbelow(True)
+    axis.tick_params(colors=_SOFT, labelsize=9, length=3)
+    axis.xaxis.label.set_color(_SOFT)
+    axis.yaxis.label.set_color(_SOFT)
+
+
+def closest_pairs(
+    modality: Modality, schema: Schema, synthetic: Records, train: Records, pairs: Sequence[Pair]
+) -> Figure:
+    """The synthetic records that come nearest to a training record, above their neighbours."""
+    columns = len(pairs)
+    figure = Figure(figsize=(1.45 * columns, 3.6), layout="constrained")
+    axes = figure.subplots(2, columns, squeeze=False)
+    for column, pair in enumerate(pairs):
+        for axis, records, index in (
+            (axes[0][column], synthetic, pair.synthetic),
+            (axes[1][column], train, pair.train),
+        ):
+            modality.draw(axis, records, index, schema)
+            axis.set_axis_on()
+            axis.spines[:].set_color("#c9ccd1")
+            axis.set_title("")
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.set_xlabel("")
+            axis.set_ylabel("")
+            if (legend := axis.get_legend()) is not None:
+                legend.remove()
+        axes[0][column].set_title(_class_name(synthetic, pair.synthetic, schema), fontsize=9, parse_math=False)
+        axes[1][column].set_title(_class_name(train, pair.train, schema), fontsize=9, parse_math=False)
+        axes[1][column].set_xlabel(f"{pair.distance:.3g}\nnearer: {100 * pair.rank:.0f} %", fontsize=8, color="#565d68")
+    axes[0][0].set_ylabel("synthetic", fontsize=9)
+    axes[1][0].set_ylabel("nearest training", fontsize=9)
+    return figure
+
+
+def _class_name(records: Records, index: int, schema: Schema) -> str:
+    if records.label is None or not schema.labels or records.label[index] < 0:
+        return ""
+    return textwrap.shorten(schema.labels[int(records.label[index])], 18, placeholder="…")

@@ -1,0 +1,163 @@
+"""What an evaluation works on: training, held-out and synthetic records, read, counted and, where needed, capped.
+
+The run's own split decides what is training and what is held out. When the training data has moved, other real data
+(`--real`) is cut in two: one half trains judges and embedder, the other is the held-out side; what needs the training
+records themselves is then left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthgen.api import Records, Schema, Source
+from synthgen.data.opening import open_source, relabel
+from synthgen.errors import DataError, RunError, SynthgenError, UsageError
+from synthgen.seeding import generator
+
+if TYPE_CHECKING:
+    from synthgen.io.run import Run
+
+__all__ = ["Material", "gather"]
+
+_MOST_RECORDS = 20_000
+_MOST_HELD_OUT = 5_000
+_MOST_BYTES = 1 << 29
+_FEWEST = 10
+
+
+@dataclass(frozen=True)
+class Material:
+    """The three sides of an evaluation.
+
+    Args:
+        train: real records that the model was trained on, or, with `stand_in`, other real ones.
+        holdout: real records that it never saw.
+        synthetic: the records in question.
+        synthetic_name: where those come from.
+        stand_in: whether `train` is not the run's training data.
+        notes: sentences for the reader.
+        provenance: facts about the synthetic set.
+    """
+
+    schema: Schema
+    train: Records
+    holdout: Records
+    synthetic: Records
+    synthetic_name: str
+    stand_in: bool = False
+    notes: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+def gather(run: Run, synthetic: Path | None, *, real: str | None, limit: int | None = None, seed: int = 0) -> Material:
+    """Read everything.
+
+    Args:
+        run: whose split and schema count.
+        synthetic: a data set's path; None: the newest made from the run, else records generated in memory.
+        real: other real data to use as held-out side.
+        limit: most records of a side; None: what memory and time allow.
+        seed: of subsampling and of generation in memory.
+
+    Raises:
+        RunError: the training data has moved and `real` does not stand in for it.
+        DataError: too few records on a side.
+    """
+    notes: list[str] = []
+    most = limit or max(500, min(_MOST_RECORDS, _MOST_BYTES // (4 * int(np.prod(run.schema.shape)))))
+    other = None if real is None else relabel(open_source(run.schema.modality, replaced(run, real)), run.schema)
+    train, holdout, stand_in = _real_sides(run, other, most, seed, notes)
+    ours, name, provenance = _synthetic_side(run, synthetic, len(train), most, seed, notes)
+    if run.facts.get("held_out_on") == "holdout":
+        notes.append(
+            "too few records for a validation split: training chose its averaging width on the held-out records, "
+            "so numbers may be a little too good"
+        )
+    if run.schema.labels and ours.label is None and train.label is not None:
+        notes.append("the synthetic records carry no labels, so nothing that needs labels was measured")
+    for side, records in (("held-out", holdout), ("training", train), ("synthetic", ours)):
+        if len(records) < _FEWEST:
+            raise DataError(f"{len(records)} {side} records are too few to evaluate; {_FEWEST} are needed")
+    return Material(run.schema, train, holdout, ours, name, stand_in, tuple(notes), provenance)
+
+
+def replaced(run: Run, path: str) -> Any:
+    """The run's reading options, pointed at another path."""
+    return run.config.data.model_copy(update={"path": path})
+
+
+def _real_sides(
+    run: Run, other: Source | None, most: int, seed: int, notes: list[str]
+) -> tuple[Records, Records, bool]:
+    try:
+        source = run.source()
+        train = _read(source, run.split.train, most, seed, "training", notes)
+        holdout = source if other is None else other
+        positions = run.split.holdout if other is None else np.arange(len(other))
+        if other is not None:
+            notes.append(f"held-out side: {len(other)} other real records given with --real")
+        return train, _read(holdout, positions, min(most, _MOST_HELD_OUT), seed, "held-out", notes), False
+    except (SynthgenError, OSError) as error:
+        if isinstance(error, UsageError) or (other is None and isinstance(error, RunError)):
+            raise
+        if other is None:
+            raise RunError(
+                f"the data that {run.path} was trained on cannot be read again ({error})",
+                hint="Put it back where it was, or name other real data of the same kind with --real PATH.",
+            ) from error
+        notes.append(
+            f"the training data cannot be read again ({error}): one half of the data given with --real trains judges "
+            "and features, the other half is the held-out side; copies of training records cannot be looked for"
+        )
+        order = generator(seed, "real-halves").permutation(len(other))
+        half = len(order) // 2
+        return (
+            _read(other, order[:half], most, seed, "training", notes),
+            _read(other, order[half:], min(most, _MOST_HELD_OUT), seed, "held-out", notes),
+            True,
+        )
+
+
+def _read(source: Source, positions: NDArray[np.int64], most: int, seed: int, side: str, notes: list[str]) -> Records:
+    chosen = np.sort(positions)
+    if len(chosen) > most:
+        notes.append(f"{side} side: {most} of {len(chosen)} records, drawn at random")
+        chosen = np.sort(generator(seed, f"evaluate-{side}").permutation(chosen)[:most])
+    return source.read(chosen.astype(np.int64))
+
+
+def _synthetic_side(
+    run: Run, path: Path | None, n: int, most: int, seed: int, notes: list[str]
+) -> tuple[Records, str, Mapping[str, Any]]:
+    from synthgen.generation.dataset import Dataset
+
+    if path is None:
+        found = Dataset.newest(run)
+        if found is None:
+            from synthgen.generation import generate_records
+
+            notes.append(
+                f"no data set of this run was found: {n} records were generated in memory with the run's defaults"
+            )
+            records = generate_records(run, n=n, seed=seed)
+            return records, f"{n} records generated in memory, seed {seed}", {"n": n, "seed": seed}
+        path = found.path
+    if (path / "provenance.json").exists():
+        ours = Dataset(path)
+        source, provenance = ours.open(run), dict(ours.provenance)
+        if provenance.get("model", run.fingerprint) != run.fingerprint:
+            notes.append(
+                "the synthetic records were made by another run than the one whose data they are compared with"
+            )
+    else:
+        source, provenance = relabel(open_source(run.schema.modality, replaced(run, str(path))), run.schema), {}
+    records = _read(source, np.arange(len(source)), most, seed, "synthetic", notes)
+    if records.label is not None and run.schema.labels and np.any(records.label < 0):
+        records = replace(records, label=None)
+    return records, str(path), provenance

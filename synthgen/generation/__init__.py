@@ -1,0 +1,26 @@
+"""Generation: from a run to a labelled data set on disk, or to records in memory."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from synthgen.generation.augmenting import augment
+    from synthgen.generation.dataset import Dataset
+    from synthgen.generation.generating import generate, generate_records
+
+__all__ = ["Dataset", "augment", "generate", "generate_records"]
+
+_HOMES = {
+    "Dataset": "synthgen.generation.dataset",
+    "augment": "synthgen.generation.augmenting",
+    "generate": "synthgen.generation.generating",
+    "generate_records": "synthgen.generation.generating",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'synthgen.generation' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

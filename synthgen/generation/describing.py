@@ -1,0 +1,134 @@
+"""The files beside a data set's records: card, provenance, Croissant, manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from synthgen.api import Writer, WrittenFile
+from synthgen.generation.plan import Plan
+from synthgen.io.atomic import sha256_of, write_text, written
+from synthgen.io.card import versions
+from synthgen.io.run import Run
+
+__all__ = ["describe"]
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_KINDS = {"generate": "synthetic", "augment": "real and synthetic"}
+_CONTEXT = {
+    "@vocab": "https://schema.org/",
+    "cr": "http://mlcommons.org/croissant/",
+    "prov": "http://www.w3.org/ns/prov#",
+}
+
+
+def describe(
+    run: Run,
+    plan: Plan,
+    directory: Path,
+    writer: Writer,
+    files: Sequence[WrittenFile],
+    *,
+    kind: str,
+    more: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write everything beside the records, the provenance last, so that its presence means complete.
+
+    Args:
+        run, plan: where the records come from.
+        directory: the data set.
+        writer: of the records.
+        files: what the shards consist of.
+        kind: `generate` or `augment`.
+        more: further provenance (records by origin, notes).
+    """
+    files = [*files, *writer.finish(directory, run.schema, plan.shards)]
+    counts = more.get("labels", {})
+    n = int(more["n"])
+    provenance = {
+        "kind": kind,
+        "n": n,
+        "format": plan.format,
+        "created": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "run": str(run.path),
+        "model": plan.model,
+        "config": sha256_of(run.path / "config.toml"),
+        "trained_on": run.config.data.path,
+        "seed": plan.seed,
+        "guidance": plan.guidance,
+        "sampler": plan.sampler,
+        "steps": plan.steps,
+        "versions": versions(),
+        **more,
+    }
+    write_text(directory / "README.md", _card(run, plan, writer, provenance, counts))
+    write_text(directory / "croissant.json", json.dumps(_croissant(run, provenance, files), indent=2))
+    beside = [written(directory, directory / name, 0) for name in ("README.md", "croissant.json", "plan.json")]
+    rows = [dataclasses.asdict(file) for file in sorted([*files, *beside], key=lambda file: file.path)]
+    write_text(directory / "manifest.json", json.dumps({"algorithm": "sha256", "files": rows}, indent=1))
+    provenance["manifest"] = sha256_of(directory / "manifest.json")
+    write_text(directory / "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False))
+    shutil.rmtree(directory / ".shards", ignore_errors=True)
+    return provenance
+
+
+def _card(run: Run, plan: Plan, writer: Writer, provenance: Mapping[str, Any], counts: Mapping[str, int]) -> str:
+    n = provenance["n"]
+    size = next((name for limit, name in _SIZES if n < limit), "n>1M")
+    front = {"tags": ["synthetic", "synthgen"], "size_categories": [size], **writer.card(run.schema)}
+    lines = [
+        "---",
+        *[f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in front.items()],  # JSON is YAML
+        "---",
+        "",
+        f"# {n:,} {_KINDS[provenance['kind']]} {run.schema.modality} records",
+        "",
+        f"Made by synthgen {provenance['versions'].get('synthgen', '')} with a diffusion model trained on "
+        f"`{Path(run.config.data.path).name}` (model {plan.model[:12]}, seed {plan.seed}, guidance {plan.guidance:g}, "
+        f"{plan.steps} network evaluations a record).",
+        "",
+        "Synthetic records are not measurements. They repeat the biases of the data that the model learnt from, and",
+        "carry no formal guarantee of privacy; `synthgen evaluate` measures fidelity, usefulness and leakage.",
+    ]
+    if counts:
+        lines += [
+            "",
+            "| label | records |",
+            "|---|---|",
+            *[f"| {name} | {count:,} |" for name, count in counts.items()],
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _croissant(run: Run, provenance: Mapping[str, Any], files: Sequence[WrittenFile]) -> dict[str, Any]:
+    return {
+        "@context": _CONTEXT,
+        "@type": "Dataset",
+        "conformsTo": "http://mlcommons.org/croissant/1.1",
+        "name": f"synthgen-{run.schema.modality}-{provenance['model'][:12]}",
+        "description": f"{provenance['n']} records, synthetic, made by synthgen.",
+        "version": "1.0.0",
+        "datePublished": str(provenance["created"])[:10],
+        "prov:wasGeneratedBy": {
+            "@type": "prov:Activity",
+            "prov:label": "synthgen generate",
+            "prov:used": {"model": provenance["model"], "seed": provenance["seed"], "versions": provenance["versions"]},
+        },
+        "distribution": [
+            {
+                "@type": "cr:FileObject",
+                "@id": file.path,
+                "name": file.path,
+                "contentUrl": file.path,
+                "sha256": file.sha256,
+                "contentSize": f"{file.bytes} B",
+            }
+            for file in files
+            if file.path.endswith((".parquet", ".csv", ".json", ".jsonl"))
+        ],
+    }

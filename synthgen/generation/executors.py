@@ -1,0 +1,124 @@
+"""Who makes the shards: this process, a pool of processes, the ranks of a torchrun launch, or Ray tasks.
+
+Every executor runs the same worker over the shards that are not complete yet.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import torch
+
+from synthgen.errors import StorageError, SynthgenError, UsageError
+from synthgen.generation.plan import Plan
+from synthgen.generation.worker import finished_files, write_shard
+from synthgen.io.run import Run
+
+__all__ = ["execute"]
+
+Tell = Callable[[int], None]
+
+_RAY_RETRIES = 3
+_POLL_SECONDS = 0.5
+_STALLED_SECONDS = 1800
+
+
+def execute(run: Run, plan: Plan, directory: Path, *, executor: str, workers: int, tell: Tell) -> bool:
+    """Make every shard that is missing.
+
+    Args:
+        run: the run that the plan names.
+        plan: see `Plan`.
+        directory: the data set.
+        executor: `local`, `torchrun` or `ray`.
+        workers: processes of the local executor.
+        tell: called with numbers of records as they are made.
+
+    Returns:
+        Whether this process should finish the data set (False on ranks other than 0).
+    """
+    missing = [shard for shard in range(plan.shards) if finished_files(directory, shard) is None]
+    tell(plan.n - sum(len(plan.ids(shard)) for shard in missing))
+    match executor:
+        case "local" if workers <= 1:
+            for shard in missing:
+                write_shard(run, plan, directory, shard, tell)
+        case "local":
+            _in_processes(run, plan, directory, missing, workers, tell)
+        case "torchrun":
+            return _as_rank(run, plan, directory, missing, tell)
+        case "ray":
+            _with_ray(run, plan, directory, missing, tell)
+        case _:
+            raise UsageError(f"unknown executor {executor}", hint="Known: local, torchrun, ray.")
+    return True
+
+
+def _in_processes(run: Run, plan: Plan, directory: Path, missing: Sequence[int], workers: int, tell: Tell) -> None:
+    threads = max(1, torch.get_num_threads() // workers)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, max(1, len(missing))), mp_context=context) as pool:
+        tasks = [pool.submit(_task, str(run.path), plan.to_json(), str(directory), k, threads) for k in missing]
+        try:
+            for task in as_completed(tasks):
+                tell(task.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _task(run: str, plan: str, directory: str, shard: int, threads: int | None = None) -> int:
+    if threads is not None:
+        torch.set_num_threads(threads)
+    settled = Plan.from_json(plan)
+    write_shard(Run.open(run), settled, Path(directory), shard)
+    return len(settled.ids(shard))
+
+
+def _as_rank(run: Run, plan: Plan, directory: Path, missing: Sequence[int], tell: Tell) -> bool:
+    """Take every world-size-th shard; rank 0 waits until the others' shards are on disk. No process group is needed."""
+    try:
+        rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    except KeyError as error:
+        raise UsageError(
+            "--executor torchrun needs a torchrun launch", hint="torchrun --nproc-per-node 2 -m synthgen generate ..."
+        ) from error
+    for shard in (shard for shard in missing if shard % world == rank):
+        write_shard(run, plan, directory, shard, tell)
+    if rank:
+        return False
+    waiting, changed = set(missing), time.monotonic()
+    while waiting:
+        done = {shard for shard in waiting if finished_files(directory, shard) is not None}
+        if done:
+            waiting, changed = waiting - done, time.monotonic()
+        elif time.monotonic() - changed > _STALLED_SECONDS:
+            raise StorageError(f"{len(waiting)} shards of other ranks never appeared in {directory}")
+        else:
+            time.sleep(_POLL_SECONDS)
+    return True
+
+
+def _with_ray(run: Run, plan: Plan, directory: Path, missing: Sequence[int], tell: Tell) -> None:
+    """Plain tasks with retries; no actor pool, which can hang when it takes every CPU."""
+    try:
+        import ray
+    except ImportError as error:
+        raise UsageError("--executor ray needs Ray", hint="pip install 'synthgen[ray]'") from error
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False, configure_logging=False)
+    task = ray.remote(num_cpus=1, num_gpus=1 if torch.cuda.is_available() else 0, max_retries=_RAY_RETRIES)(_task)
+    where, there = str(run.path.absolute()), str(directory.absolute())
+    pending = [task.remote(where, plan.to_json(), there, shard, 1) for shard in missing]
+    while pending:
+        done, pending = ray.wait(pending)
+        try:
+            for result in ray.get(done):
+                tell(result)
+        except ray.exceptions.RayError as error:
+            raise SynthgenError(f"a Ray worker failed for good: {error}", hint="Run the same command again.") from error

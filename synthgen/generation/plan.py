@@ -1,0 +1,216 @@
+"""The plan of a data set: everything that decides its bytes, fixed before the first record is made.
+
+Record i is a function of (plan, i) alone: its label, its conditions and its noise come from counters keyed by
+(seed, i). Shard k holds the records [k * shard_size, (k + 1) * shard_size), so any worker may make any shard, at once
+or after an interruption, with the same result.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthgen import registry
+from synthgen.errors import DatasetError, UsageError
+from synthgen.io.run import Run
+from synthgen.seeding import uniform
+
+__all__ = ["LabelPlan", "Plan", "make_plan"]
+
+_SHARD_BYTES = 16 << 20
+_SMALLEST_SHARD, _LARGEST_SHARD = 250, 5_000
+
+
+@dataclass(frozen=True)
+class LabelPlan:
+    """Which label each record gets.
+
+    Args:
+        mode: `none`, `equal` (in turn), `counts` (in blocks) or `frequencies` (drawn).
+        names: class names.
+        values: counts or frequencies, one a name; empty for `equal`.
+    """
+
+    mode: str
+    names: tuple[str, ...] = ()
+    values: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `plan.json` holds."""
+
+    run: str
+    model: str
+    modality: str
+    n: int
+    seed: int
+    labels: LabelPlan
+    format: str
+    sampler: str
+    steps: int
+    order: int
+    grid: str
+    guidance: float
+    guidance_interval: tuple[float, float] | None
+    batch_size: int
+    precision: str
+    shard_size: int
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        return -(-self.n // self.shard_size)
+
+    def ids(self, shard: int) -> range:
+        """The sample ids of one shard."""
+        return range(shard * self.shard_size, min(self.n, (shard + 1) * self.shard_size))
+
+    def label_ids(self, names: Sequence[str], sample_ids: Sequence[int]) -> NDArray[np.int64] | None:
+        """Index into the run's label `names` for each record, `(len(sample_ids),)`; None for unlabelled runs."""
+        if self.labels.mode == "none":
+            return None
+        position = np.array([list(names).index(name) for name in self.labels.names], dtype=np.int64)
+        ids = np.asarray(sample_ids, dtype=np.int64)
+        if self.labels.mode == "equal":
+            return position[ids % len(position)]
+        edges = np.cumsum(self.labels.values)
+        draws = ids if self.labels.mode == "counts" else uniform(self.seed, "label", sample_ids) * edges[-1]
+        chosen = np.searchsorted(edges, draws, side="right")
+        return position[np.minimum(chosen, len(position) - 1)]
+
+    def label_counts(self, names: Sequence[str]) -> dict[str, int]:
+        """How many records of each class the data set will hold."""
+        if self.labels.mode == "none":
+            return {}
+        totals = np.zeros(len(names), dtype=np.int64)
+        for shard in range(self.shards):
+            labels = self.label_ids(names, self.ids(shard))
+            if labels is not None:
+                totals += np.bincount(labels, minlength=len(names))
+        return {name: int(total) for name, total in zip(names, totals, strict=True) if total}
+
+    def to_json(self) -> str:
+        """The plan as indented JSON."""
+        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The inverse of `to_json`.
+
+        Raises:
+            DatasetError: the text is not a plan.
+        """
+        try:
+            raw = json.loads(text)
+            labels = raw.pop("labels")
+            interval = raw.pop("guidance_interval")
+            return cls(
+                **raw,
+                labels=LabelPlan(labels["mode"], tuple(labels["names"]), tuple(labels["values"])),
+                guidance_interval=None if interval is None else (interval[0], interval[1]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise DatasetError(f"not a plan: {error}") from error
+
+
+def make_plan(
+    run: Run,
+    *,
+    n: int | None,
+    labels: Sequence[str] | None = None,
+    balance: bool | None = None,
+    counts: Mapping[str, int] | None = None,
+    guidance: float | None = None,
+    steps: int | None = None,
+    sampler: str | None = None,
+    seed: int = 0,
+    format: str | None = None,
+    shards: int | None = None,
+) -> Plan:
+    """Settle a data set; see `synthgen.generate` for the arguments.
+
+    Raises:
+        UsageError: an impossible number, label, sampler or format.
+    """
+    label_plan = _label_plan(run, n, labels, balance, counts)
+    total = int(sum(label_plan.values)) if label_plan.mode == "counts" else n
+    if total is None or total < 1:
+        raise UsageError(f"n is {total}: at least one record is needed", hint="Add --n with a positive number.")
+    defaults = run.config.sampling
+    chosen_format = format or run.modality.formats[0]
+    registry.find("writers", chosen_format, run.schema.modality)
+    chosen_sampler = sampler or defaults.sampler
+    registry.find("samplers", chosen_sampler)
+    chosen_steps = defaults.steps if steps is None else steps
+    chosen_guidance = defaults.guidance if guidance is None else guidance
+    if chosen_steps < 1:
+        raise UsageError(f"steps is {chosen_steps}: a sample needs at least one network evaluation")
+    if chosen_guidance < 0:
+        raise UsageError(f"guidance is {chosen_guidance:g}: it must not be negative")
+    if chosen_guidance != 1 and not run.schema.conditions:
+        raise UsageError("guidance needs conditions, and this run was trained without", hint="Leave --guidance away.")
+    if shards is not None and shards < 1:
+        raise UsageError(f"shards is {shards}: at least one is needed")
+    record_bytes = 4 * int(np.prod(run.schema.shape))
+    size = int(np.clip(_SHARD_BYTES // record_bytes, _SMALLEST_SHARD, _LARGEST_SHARD))
+    return Plan(
+        run=str(run.path),
+        model=run.fingerprint,
+        modality=run.schema.modality,
+        n=total,
+        seed=seed,
+        labels=label_plan,
+        format=chosen_format,
+        sampler=chosen_sampler,
+        steps=chosen_steps,
+        order=defaults.order,
+        grid=defaults.grid,
+        guidance=chosen_guidance,
+        guidance_interval=defaults.guidance_interval,
+        batch_size=defaults.batch_size,
+        precision=str(run.facts["precision"]),
+        shard_size=size if shards is None else -(-total // min(shards, total)),
+    )
+
+
+def _label_plan(
+    run: Run,
+    n: int | None,
+    labels: Sequence[str] | None,
+    balance: bool | None,
+    counts: Mapping[str, int] | None,
+) -> LabelPlan:
+    known = run.schema.labels
+    asked = [*(labels or ()), *(counts or {})]
+    if not known:
+        if asked or balance or labels is not None:
+            raise UsageError("this run was trained without labels, so none can be asked for")
+        return LabelPlan("none")
+    seen = {name for name, share in zip(known, run.label_frequencies(), strict=True) if share > 0}
+    for name in asked:
+        if name not in seen:
+            close = difflib.get_close_matches(name, list(seen), n=1)
+            hint = f"Did you mean {close[0]}?" if close else f"The run knows: {', '.join(known[:20])}."
+            raise UsageError(f"unknown label {name}", hint=hint)
+    if counts:
+        if n is not None and sum(counts.values()) != n:
+            raise UsageError(f"the counts add up to {sum(counts.values())}, --n says {n}", hint="Leave --n away.")
+        if labels:
+            raise UsageError("--label and --count both choose classes", hint="Give one of them.")
+        if min(counts.values()) < 0:
+            raise UsageError("a count is negative")
+        return LabelPlan("counts", tuple(counts), tuple(counts.values()))
+    chosen = tuple(dict.fromkeys(labels)) if labels else tuple(name for name in known if name in seen)
+    equal = balance if balance is not None else labels is not None
+    if equal:
+        return LabelPlan("equal", chosen)
+    share = dict(zip(known, run.label_frequencies().tolist(), strict=True))
+    return LabelPlan("frequencies", chosen, tuple(share[name] for name in chosen))

@@ -1,0 +1,130 @@
+"""Making records: noise -> sampler -> codec, and one shard of a plan written to disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from synthgen import registry, seeding
+from synthgen.api import Records, Schema, Writer, WrittenFile
+from synthgen.diffusion.guidance import Guided
+from synthgen.diffusion.samplers import Sampler
+from synthgen.diffusion.sigma import grid
+from synthgen.generation.plan import Plan
+from synthgen.io.atomic import write_text
+from synthgen.io.card import versions
+from synthgen.io.run import Run
+from synthgen.plugins import plugin_host
+from synthgen.training.precision import autocast, choose_device
+
+__all__ = ["file_metadata", "finished_files", "make_records", "row_columns", "write_shard"]
+
+_MARKERS = ".shards"
+
+
+def make_records(run: Run, plan: Plan, sample_ids: Sequence[int], tell: Callable[[int], None] | None = None) -> Records:
+    """The records with these ids, in that order.
+
+    Args:
+        run: the run that the plan names.
+        plan: see `Plan`.
+        sample_ids: positions in the data set.
+        tell: called with the number of records of each finished batch.
+    """
+    device = choose_device()
+    denoiser = Guided(run.denoiser().to(device), plan.guidance, plan.guidance_interval).eval()
+    sampler: Sampler = registry.load("samplers", plan.sampler)
+    noise = run.config.noise
+    sigmas = grid(plan.grid, sampler.steps(plan.steps), noise.sigma_min, noise.sigma_max or 80.0)
+    codec = run.codec()
+    parts = []
+    for ids in _batches(sample_ids, plan.batch_size):
+        labels = plan.label_ids(run.schema.labels, ids)
+        conditions = run.conditions(labels, seed=plan.seed, sample_ids=ids)
+        x = _noise(plan.seed, "noise", ids, run.schema, device) * float(sigmas[0])
+        with torch.inference_mode(), autocast(device, plan.precision):
+            x = sampler.solve(
+                denoiser,
+                x,
+                sigmas,
+                conditions={name: values.to(device) for name, values in conditions.items()},
+                noise=lambda step, ids=ids: _noise(plan.seed, "sde", ids, run.schema, device, step),
+                order=plan.order,
+            )
+        records = codec.decode(x.float().cpu(), conditions)
+        parts.append(dataclasses.replace(records, label=labels))
+        if tell is not None:
+            tell(len(ids))
+    return Records.concatenate(parts)
+
+
+def row_columns(plan: Plan, sample_ids: Sequence[int]) -> dict[str, NDArray[Any]]:
+    """The columns that say where each record comes from."""
+    size = len(sample_ids)
+    return {
+        "sample_id": np.asarray(sample_ids, dtype=np.int64),
+        "seed": np.full(size, plan.seed, dtype=np.int64),
+        "guidance": np.full(size, plan.guidance, dtype=np.float32),
+    }
+
+
+def file_metadata(plan: Plan) -> dict[str, str]:
+    """Strings for the metadata of each file."""
+    return {"synthgen": versions().get("synthgen", ""), "model_sha256": plan.model, "plan": plan.to_json()}
+
+
+def write_shard(
+    run: Run, plan: Plan, directory: Path, shard: int, tell: Callable[[int], None] | None = None
+) -> list[WrittenFile]:
+    """Make and write one shard, and record that it is complete."""
+    ids = plan.ids(shard)
+    writer: Writer = registry.create("writers", plan.format, plan.modality)
+    records = make_records(run, plan, ids, tell)
+    files = writer.write(
+        directory, shard, plan.shards, records, row_columns(plan, ids), run.schema, file_metadata(plan)
+    )
+    mark(directory, shard, files)
+    event = {
+        "directory": str(directory),
+        "shard": shard,
+        "shards": plan.shards,
+        "records": len(ids),
+        "files": [file.path for file in files],
+    }
+    plugin_host().notify("synthgen_shard_written", shard=event)
+    return files
+
+
+def mark(directory: Path, shard: int, files: Sequence[WrittenFile]) -> None:
+    """Record that a shard is complete on disk."""
+    rows = [dataclasses.asdict(file) for file in files]
+    write_text(directory / _MARKERS / f"{shard:05d}.json", json.dumps(rows))
+
+
+def finished_files(directory: Path, shard: int) -> list[WrittenFile] | None:
+    """The files of a shard that is complete on disk, or None."""
+    try:
+        rows: list[Mapping[str, Any]] = json.loads((directory / _MARKERS / f"{shard:05d}.json").read_text())
+        files = [WrittenFile(**row) for row in rows]
+    except (OSError, ValueError, TypeError):
+        return None
+    whole = all((directory / f.path).is_file() and (directory / f.path).stat().st_size == f.bytes for f in files)
+    return files if whole else None
+
+
+def _batches(sample_ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    for start in range(0, len(sample_ids), size):
+        yield sample_ids[start : start + size]
+
+
+def _noise(
+    seed: int, purpose: str, ids: Sequence[int], schema: Schema, device: torch.device, step: int = 0
+) -> torch.Tensor:
+    return torch.from_numpy(seeding.standard_normal(seed, purpose, ids, schema.shape, step=step)).to(device)

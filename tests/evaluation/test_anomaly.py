@@ -1,0 +1,150 @@
+"""`score` end to end on a small trained run: what it writes, what it says and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synthgen.api import Channel, Schema
+from synthgen.config import DataConfig
+from synthgen.data.opening import open_source
+from synthgen.errors import DataError, UsageError
+from synthgen.evaluation.anomaly import score
+from synthgen.evaluation.scorer import pieces
+from synthgen.training import train
+
+DETECTORS = {"denoising", "kernel", "fusion", "knn", "lof", "iforest", "pca", "mahalanobis", "knn_features"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A model of three digits; small, but it has learnt that digits are dark at the edges and smooth."""
+    directory = tmp_path_factory.mktemp("score")
+    digits = open_source("image", DataConfig(path="digits"))
+    names = np.array(digits.schema.labels)[digits.labels]
+    chosen = np.flatnonzero(np.isin(names, ["0", "1", "2"]))
+    np.savez(directory / "digits.npz", X=digits.read(chosen)["image"], y=names[chosen])
+    overrides = {"train": {"samples": 4000}, "network": {"width": 16, "blocks": 1}, "optim": {"batch_size": 64}}
+    return train(overrides, modality="image", data=directory / "digits.npz", out=directory / "run")
+
+
+@pytest.fixture(scope="module")
+def data(run, tmp_path_factory):
+    """60 held-out digits under their own labels, one copy of a training digit, and 12 images of noise."""
+    source = run.source()
+    draws = np.random.default_rng(0)
+    held_out = source.read(run.split.holdout[:60])["image"]
+    noise = draws.integers(0, 256, size=(12, *held_out.shape[1:]), dtype=np.uint8)
+    path = tmp_path_factory.mktemp("data") / "mixed.npz"
+    images = np.concatenate([held_out, source.read(run.split.train[:1])["image"], noise])
+    names = np.array(source.schema.labels)[source.labels]
+    labels = [*names[run.split.holdout[:60]], names[run.split.train[0]], *["<b>noise</b>"] * 12]
+    np.savez(path, X=images, y=np.array(labels))
+    return path
+
+
+@pytest.fixture(scope="module")
+def result(run, data, tmp_path_factory):
+    events = []
+    found = score(run, data, out=tmp_path_factory.mktemp("out") / "scores", progress=events.append)
+    assert events[-1]["records"] == events[-1]["total"] == len(run.split.calibration) + len(run.split.holdout) + 73
+    return found
+
+
+def test_table_has_a_row_for_each_record_and_the_documented_columns(result):
+    stored = pd.read_parquet(result.path)
+    pd.testing.assert_frame_equal(stored, result.table, check_dtype=False)
+    assert list(stored["id"]) == list(range(73))
+    expected = {"id", "score", "p", "q", "flagged", "seen", "label", "anomaly", *(f"z_{k}" for k in range(1, 9))}
+    assert set(stored.columns) == expected | DETECTORS
+    assert stored["p"].between(0, 1, inclusive="right").all()
+    assert (stored["q"] >= stored["p"] - 1e-12).all()
+    np.testing.assert_allclose(stored["score"], (stored["denoising"] + stored["kernel"]) / 2)
+
+
+def test_noise_is_found_among_digits_and_flagged(result):
+    assert result.table["anomaly"].sum() == 12
+    assert result.auroc > 0.99
+    assert result.average_precision > 0.95
+    assert result.table["flagged"][-12:].all()
+    assert result.flagged == result.table["flagged"].sum()
+    assert "AUROC" in " ".join(result.verdict)
+
+
+def test_a_copy_of_a_training_record_is_named_as_such(result):
+    assert result.table["seen"].tolist() == ["holdout"] * 60 + ["train"] + [""] * 12
+    assert any(re.match(r"Scored on training data: 1 record of 73", sentence) for sentence in result.verdict)
+
+
+def test_report_is_one_file_that_loads_nothing_and_escapes_what_the_data_says(result):
+    html = result.report.read_text(encoding="utf-8")
+    assert not re.search(r"(src|href)=[\"']?(?!data:)[^\"'\s>]", html)
+    assert "@import" not in html
+    assert "<script" not in html
+    assert "<b>noise</b>" not in html
+    assert "&lt;b&gt;noise&lt;/b&gt;" in html
+    for sentence in result.verdict:
+        assert sentence.split(":")[0].split("<")[0].strip() in html.replace("&#39;", "'")
+
+
+def test_json_agrees_with_the_table_and_names_every_picture(result):
+    facts = json.loads((result.report.parent / "score.json").read_text(encoding="utf-8"))
+    assert facts == json.loads(json.dumps(dict(result.json)))
+    assert facts["records"] == 73
+    assert facts["verdict"] == list(result.verdict)
+    assert {row["name"] for row in facts["detectors"]} == DETECTORS
+    top = result.table["score"].nlargest(16).index.tolist()
+    assert [item["id"] for item in facts["oddest"]] == top
+    pictures = sorted(path.name for path in (result.report.parent / "maps").iterdir())
+    assert pictures == sorted(item["map"].removeprefix("maps/") for item in facts["oddest"])
+
+
+def test_the_same_request_gives_the_same_bytes_again_and_another_one_is_kept_out(run, data, result):
+    before = result.path.read_bytes()
+    again = score(run, data, out=result.path.parent)
+    assert again.path.read_bytes() == before
+    with pytest.raises(UsageError, match="scores of another request"):
+        score(run, data, out=result.path.parent, seed=1)
+    assert result.path.read_bytes() == before
+
+
+def test_alpha_that_cannot_be_resolved_is_refused_before_anything_is_written(run, data, tmp_path):
+    with pytest.raises(UsageError, match="smallest p-value that"):
+        score(run, data, out=tmp_path / "never", alpha=1e-4)
+    assert not (tmp_path / "never").exists()
+
+
+@pytest.mark.parametrize("q", [0.0, 1.0, -1.0])
+def test_q_outside_zero_and_one_is_refused(run, data, q):
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        score(run, data, q=q)
+
+
+def test_alpha_flags_each_record_by_itself_and_images_of_another_size_are_brought_to_the_models(run, tmp_path):
+    doubled = run.source().read(run.split.holdout[:20])["image"].repeat(2, axis=1).repeat(2, axis=2)
+    np.savez(tmp_path / "doubled.npz", X=doubled)
+    found = score(run, tmp_path / "doubled.npz", out=tmp_path / "alpha.parquet", alpha=0.05, method="denoising")
+    assert found.path == tmp_path / "alpha.parquet"
+    assert np.isfinite(found.table["score"]).all()
+    assert found.table["flagged"].equals(found.table["p"] <= 0.05)
+    np.testing.assert_allclose(found.table["score"], found.table["denoising"])
+    assert found.auroc is None
+    assert "No label says" in " ".join(found.verdict)
+
+
+def test_data_that_is_not_there_is_one_clear_error(run, tmp_path):
+    with pytest.raises(DataError, match=r"no data at .*nowhere\.npz"):
+        score(run, tmp_path / "nowhere.npz")
+
+
+def test_pieces_bound_memory_whatever_the_number_of_records():
+    for shape in [(1, 8, 8), (3, 512, 512), (6, 10_000)]:
+        schema = Schema("toy", shape, (Channel("value"),))
+        positions = np.arange(100_000) if shape[1] == 8 else np.arange(50)
+        cut = pieces(positions, schema, 8)
+        assert np.concatenate(cut).tolist() == positions.tolist()
+        assert max(len(piece) for piece in cut) * 8 * np.prod(shape) <= 2**24

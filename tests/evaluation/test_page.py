@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from synthgen.config import RunConfig
+from synthgen.evaluation import page
+from synthgen.evaluation.figures import Picture, loss_curves, png, themed_svg
+from synthgen.evaluation.measurement import measure_records
+from synthgen.evaluation.metric import CATALOGUE, MetricRow, jsonable
+from synthgen.evaluation.verdict import answer, sentences
+
+HOSTILE = "<script>alert('x')</script>"
+
+
+def facts_of(rows, answers, absent=()):
+    return {
+        "verdict": sentences(answers),
+        "answers": [],
+        "metrics": [row.to_json() for row in rows],
+        "not_applicable": [{"name": name, "reason": reason} for name, reason in absent],
+        "gates": [{"metric": "fd", "demanded": "at most", "limit": 1.0, "value": 2.0, "met": False, "reason": None}],
+        "notes": [f"a note of {HOSTILE}"],
+        "run": f"runs/{HOSTILE}",
+        "synthetic": f"out/{HOSTILE}",
+        "nearest": [],
+        "seconds": 1.5,
+        "provenance": {
+            "command": "synthgen evaluate --run 'runs/a b'",
+            "run_fingerprint": "00ff",
+            "modality": "image",
+            "data": HOSTILE,
+            "records": {"train": 700, "holdout": 500, "synthetic": 500},
+            "judge_seeds": [0, 1, 2],
+            "fast": False,
+            "training_seed": 0,
+            "synthetic": {"seed": 4, "prompt": HOSTILE},
+            "versions": page.versions(),
+        },
+    }
+
+
+def loss_picture():
+    history = [{"kind": "step", "samples": 128 * k, "loss": 1 / k, "lr": 1e-3} for k in range(1, 200)]
+    history += [{"kind": "held_out", "samples": 5000 * k, "loss": 0.5 / k} for k in range(1, 5)]
+    return Picture("Training", themed_svg(loss_curves(history)), f"both fall {HOSTILE}", themed=True)
+
+
+@pytest.fixture(scope="module")
+def hostile_page(tmp_path_factory):
+    rows = [
+        MetricRow(f"tstr/{HOSTILE}", 0.5, (0.4, 0.6), 0.7, 10, "higher"),
+        MetricRow("fd", 2.0, (1.0, 3.0), 0.5, 10, "lower", facts={"extractor": HOSTILE, "note": HOSTILE}),
+        MetricRow("kd", None, error=f"ValueError: {HOSTILE}"),
+    ]
+    answers = answer(rows, absent={"gain": HOSTILE})
+    directory = tmp_path_factory.mktemp("report")
+    pictures = [loss_picture(), Picture("Broken", "", "", error=HOSTILE)]
+    config = RunConfig(modality="image")
+    facts = facts_of(rows, answers, [(HOSTILE, HOSTILE)])
+    page.write(directory, facts, rows=rows, answers=answers, pictures=pictures, config=config)
+    return directory
+
+
+class Elements(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.sources, self.text = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.sources += [value for name, value in attrs if name in {"src", "href"}]
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def elements(directory):
+    parser = Elements()
+    parser.feed((directory / "report.html").read_text(encoding="utf-8"))
+    return parser
+
+
+def test_a_hostile_class_name_is_text_and_never_a_script(hostile_page):
+    found = elements(hostile_page)
+    assert "script" not in found.tags
+    assert HOSTILE in "".join(found.text)
+
+
+def test_the_page_is_one_file_that_asks_the_network_for_nothing(hostile_page):
+    found = elements(hostile_page)
+    assert not {"link", "iframe", "object"} & set(found.tags)
+    assert found.sources
+    assert all(source.startswith("data:") for source in found.sources)
+
+
+def test_a_failed_metric_and_a_failed_picture_say_why(hostile_page):
+    text = "".join(elements(hostile_page).text)
+    assert f"failed: ValueError: {HOSTILE}" in text
+    assert f"No picture: {HOSTILE}" in text
+
+
+def test_the_verdict_comes_before_the_table(hostile_page):
+    text = "".join(elements(hostile_page).text)
+    assert text.index("Looks right?") < text.index("real against real")
+
+
+def test_the_json_has_the_documented_keys_and_holds_no_invalid_number(hostile_page):
+    def refuse(name):
+        raise AssertionError(name)
+
+    facts = json.loads((hostile_page / "report.json").read_text(encoding="utf-8"), parse_constant=refuse)
+    assert {"verdict", "metrics", "run", "synthetic", "not_applicable"} <= facts.keys()
+    for row in facts["metrics"]:
+        assert {"name", "value", "ci", "floor", "n", "better", "error"} <= row.keys()
+
+
+def test_the_markdown_summary_has_a_line_for_every_metric(hostile_page):
+    text = (hostile_page / "report.md").read_text(encoding="utf-8")
+    assert "| `kd` | failed: ValueError:" in text
+    assert "<script" not in text
+
+
+def test_themed_figures_follow_the_readers_scheme_and_carry_no_comment():
+    import base64
+
+    svg = base64.b64decode(loss_picture().uri.partition(",")[2]).decode()
+    assert "prefers-color-scheme: dark" in svg
+    assert "var(--real)" in svg
+    assert "#0a0b0c" not in svg
+    assert "<!--" not in svg
+
+
+def test_loss_curves_need_a_history():
+    assert loss_curves([]) is None
+    assert loss_curves([{"kind": "step", "samples": 1, "loss": float("nan")}]) is None
+    assert loss_curves([{"kind": "held_out", "samples": 10, "loss": 1.0}]) is not None
+
+
+def test_shares_are_shown_in_per_cent_and_small_numbers_with_their_digits():
+    assert page.number(0.0123, name="copy_rate") == "1.2 %"
+    assert page.number(0.00023) == "0.0002"
+    assert page.number(0.000023) == "2.3e-05"
+    assert page.number(1234.5) == "1,234"
+    assert page.number(0.0) == "0"
+    assert page.number(None) == "–"
+
+
+def test_every_metric_is_documented():
+    from pathlib import Path
+
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    for name in CATALOGUE:
+        assert f"`{name}`" in text, name
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_page_of_real_numbers_renders_in_a_browser_without_sideways_scrolling(modality, sides, tmp_path, width):
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no chromium on this machine")
+    found = measure_records(modality, sides.schema, sides.train, sides.holdout, sides.fresh, draws=50)
+    answers = answer(found.rows, absent=found.absent)
+    overview = Picture(
+        "Real beside synthetic", png(modality.overview(sides.holdout, sides.fresh, sides.schema)), "good"
+    )
+    facts = jsonable(facts_of(found.rows, answers))
+    config = RunConfig(modality="image")
+    page.write(tmp_path, facts, rows=found.rows, answers=answers, pictures=[loss_picture(), overview], config=config)
+    # Chromium has no window narrower than 500, so the narrow page is framed.
+    probe = tmp_path / "probe.html"
+    probe.write_text(
+        f"<iframe id=f src=report.html style='width:{width}px;height:3000px;border:0'></iframe><p id=o></p><script>"
+        "f.onload=()=>{const d=f.contentDocument.documentElement;"
+        "o.textContent='overflow '+(d.scrollWidth-d.clientWidth)+' height '+d.scrollHeight}</script>",
+        encoding="utf-8",
+    )
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    command += ["--allow-file-access-from-files", f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1400,3200"]
+    command += ["--virtual-time-budget=4000", "--dump-dom", probe.as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True).stdout
+    assert "overflow 0 height" in dom
+    assert int(dom.partition(" height ")[2].partition("<")[0]) > 1000
+
+
+def test_a_picture_on_white_is_a_png():
+    figure = Figure(figsize=(1, 1))
+    figure.add_subplot().imshow(np.zeros((2, 2)))
+    assert png(figure).startswith("data:image/png;base64,iVBOR")

@@ -1,0 +1,234 @@
+"""Training: what a run holds, resuming, faults."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from synthgen.config import OptimConfig, resolve
+from synthgen.errors import ConfigError, RunError, TrainingError, UsageError
+from synthgen.io.run import Run, build_denoiser, load_tensors
+from synthgen.training import train
+from synthgen.training.loop import Trainer
+from synthgen.training.monitor import Turn
+from synthgen.training.optim import build_optimizer, rate_factor
+from synthgen.training.prepare import prepare
+
+
+def test_a_run_opens_again_with_what_it_was_trained_on(tiny_run):
+    run = Run.open(tiny_run.path)
+    assert run.schema.shape == (1, 8, 8)
+    assert run.schema.labels == tuple("0123456789")
+    assert sum(run.split.sizes().values()) == len(run.source()) == 1797
+    assert run.config.noise.sigma_max > 3
+    assert run.label_frequencies().sum() == pytest.approx(1)
+    assert (run.path / "card.md").read_text().startswith("# A image")
+
+
+def test_no_file_of_a_run_is_a_pickle(tiny_run):
+    for path in tiny_run.path.rglob("*"):
+        assert path.suffix in {".json", ".toml", ".jsonl", ".md", ".safetensors"} or path.is_dir()
+
+
+def test_the_log_holds_training_and_held_out_losses(tiny_run):
+    kinds = [row["kind"] for row in tiny_run.history()]
+    assert kinds.count("held_out") == 10
+    assert kinds.count("step") > 10
+    held_out = [row["loss"] for row in tiny_run.history() if row["kind"] == "held_out"]
+    assert held_out[-1] < held_out[0]
+
+
+def test_the_same_request_again_returns_the_finished_run(tiny_run, tiny_overrides):
+    assert train(tiny_overrides, out=tiny_run.path).fingerprint == tiny_run.fingerprint
+
+
+def test_another_request_in_the_same_place_is_refused(tiny_run, tiny_overrides):
+    with pytest.raises(UsageError, match="another request"):
+        train({**tiny_overrides, "preset": "draft"}, out=tiny_run.path)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tiny_run, tiny_overrides, tmp_path):
+    short = {**tiny_overrides, "train": {**tiny_overrides["train"], "samples": 320}}
+    first, again = (train(short, out=tmp_path / name) for name in "ab")
+    other = train({**short, "train": {**short["train"], "seed": 1}}, out=tmp_path / "c")
+    assert first.fingerprint == again.fingerprint != other.fingerprint
+
+
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_killed_training_resumes_to_the_same_weights(kill, tiny_run, tiny_overrides, tmp_path):
+    out = tmp_path / "run"
+    code = f"from synthgen.training import train; train({tiny_overrides!r}, out={str(out)!r})"
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    checkpoint = out / "state" / "checkpoint.safetensors"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, kill)
+    process.wait(timeout=60)
+    assert json.loads((out / "run.json").read_text())["status"] == "training"
+    with pytest.raises(RunError, match="has not finished"):
+        Run.open(out)
+    resumed = train(tiny_overrides, out=out)
+    assert resumed.fingerprint == tiny_run.fingerprint
+    assert not (out / "state").exists()
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "remove"])
+@pytest.mark.parametrize("name", ["model.safetensors", "schema.json", "split.safetensors"])
+def test_a_damaged_run_says_which_file(name, damage, tiny_run, tmp_path):
+    copy = tmp_path / "run"
+    copy.mkdir()
+    for path in tiny_run.path.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    content = bytearray((copy / name).read_bytes())
+    match damage:
+        case "truncate":
+            (copy / name).write_bytes(content[: len(content) // 2])
+        case "flip":
+            content[len(content) // 2] ^= 1
+            (copy / name).write_bytes(content)
+        case "remove":
+            (copy / name).unlink()
+    with pytest.raises(RunError, match=name.replace(".", r"\.")):
+        Run.open(copy)
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(RunError, match="is not a run"):
+        Run.open(tmp_path)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(RunError, match=r"run\.json is unreadable"):
+        Run.open(tmp_path)
+
+
+def test_newest_ignores_unfinished_and_foreign_folders(tiny_run, tmp_path):
+    with pytest.raises(RunError, match="no finished run"):
+        Run.newest(root=tmp_path)
+    assert Run.newest("image", root=tiny_run.path.parent).path == tiny_run.path
+    with pytest.raises(RunError, match="of modality mask"):
+        Run.newest("mask", root=tiny_run.path.parent)
+
+
+def test_wrong_requests_are_one_sentence(tmp_path):
+    with pytest.raises(ConfigError, match="no modality"):
+        train({}, out=tmp_path / "a")
+    with pytest.raises(UsageError, match="imag"):
+        train(modality="imag", out=tmp_path / "b")
+    with pytest.raises(ConfigError, match="preset hug"):
+        train({"preset": "hug"}, modality="image", out=tmp_path / "c")
+    assert not any(tmp_path.iterdir())
+
+
+def test_fine_tuning_starts_from_the_weights_of_another_run(tiny_run, tiny_overrides, tmp_path):
+    short = {**tiny_overrides, "train": {**tiny_overrides["train"], "samples": 32}, "optim": {"lr": 1e-12}}
+    run = train(short, out=tmp_path / "run", init=tiny_run.path)
+    start, end = (load_tensors(r.path / "model.safetensors") for r in (tiny_run, run))
+    assert all(torch.allclose(start[name], end[name], atol=1e-6) for name in start)
+    assert run.facts["init"]["fresh"] == []
+
+
+def test_warm_up_and_cooldown_have_the_stated_shape():
+    config = OptimConfig(warmup=0.1, cooldown=0.4)
+    assert [rate_factor(p, config) for p in (0.0, 0.05, 0.3, 0.6, 0.8, 1.0)] == pytest.approx([0, 0.5, 1, 1, 0.5, 0])
+
+
+def test_weight_decay_acts_on_matrices_only():
+    module = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.LayerNorm(4))
+    matrices, vectors = build_optimizer([module], OptimConfig()).param_groups
+    assert (len(matrices["params"]), matrices["weight_decay"]) == (1, 0.01)
+    assert (len(vectors["params"]), vectors["weight_decay"]) == (3, 0.0)
+
+
+def test_the_turn_needs_patience_and_a_rise():
+    turn = Turn(patience=0.2, rise=0.02)
+    assert turn.lower(1.0, 0.1)
+    assert not turn.lower(1.1, 0.2)
+    assert not turn.turned_up(1.1, 0.2)
+    assert not turn.turned_up(1.01, 0.5)
+    assert turn.turned_up(1.1, 0.5)
+
+
+class FaultyData:
+    """Training data in which chosen steps hold a NaN."""
+
+    def __init__(self, data, bad):
+        self.data, self.bad, self.calls = data, bad, 0
+
+    def __len__(self):
+        return len(self.data)
+
+    def step(self, samples, batch_size):
+        batch = self.data.step(samples, batch_size)
+        if self.bad(self.calls):
+            batch.x = batch.x.clone()
+            batch.x[0] = torch.nan
+        self.calls += 1
+        return batch
+
+
+def trainer(overrides, bad):
+    prepared = prepare(overrides)
+    denoiser = build_denoiser(prepared.config, prepared.schema)
+    return Trainer(
+        prepared.config,
+        denoiser,
+        FaultyData(prepared.data, bad),
+        prepared.schema.conditions,
+        device=torch.device("cpu"),
+    )
+
+
+def test_a_step_that_is_not_finite_is_skipped_and_said(tiny_overrides):
+    subject = trainer(tiny_overrides, lambda call: call == 3)
+    steps = list(subject.steps())
+    assert [bool(step.message) for step in steps].index(True) == 3
+    assert steps[-1].skipped == 1
+    assert all(bool(torch.isfinite(p).all()) for p in subject.denoiser.parameters())
+
+
+def test_several_bad_steps_in_a_row_roll_back_and_halve_the_rate(tiny_overrides):
+    subject = trainer(tiny_overrides, lambda call: 10 <= call < 15)
+    messages = []
+    for index, step in enumerate(subject.steps()):
+        if index == 5:
+            subject.remember()
+        messages.append(step.message)
+    assert "went back to the weights after 192 records and halved the learning rate" in messages[14]
+    assert subject.rate_scale == 0.5
+
+
+def test_training_that_stays_bad_ends_with_advice(tiny_overrides):
+    subject = trainer(tiny_overrides, lambda call: True)
+    subject.remember()
+    with pytest.raises(TrainingError, match="not finite") as caught:
+        list(subject.steps())
+    assert "optim.lr" in caught.value.hint
+
+
+def test_each_pass_sees_every_record_once(tiny_overrides):
+    data = prepare(resolve([tiny_overrides]).model_dump()).data
+    seen = torch.cat([data.step(start, 32).conditions["label"] for start in range(0, len(data) - 31, 32)])
+    whole = data.at(np.arange(len(data))).conditions["label"]
+    short = torch.bincount(whole, minlength=10) - torch.bincount(seen, minlength=10)
+    assert int(short.min()) >= 0
+    assert int(short.sum()) == len(data) - len(seen)
+
+
+def test_training_events_reach_the_caller(tiny_overrides, tmp_path):
+    short = {**tiny_overrides, "train": {**tiny_overrides["train"], "samples": 320}}
+    events = []
+    train(short, out=tmp_path / "run", progress=events.append)
+    kinds = [event["kind"] for event in events]
+    assert kinds[0] == "start"
+    assert kinds[-1] == "finish"
+    assert {"step", "held_out", "checkpoint"} <= set(kinds)
+    assert Path(events[-1]["run"]) == tmp_path / "run"
