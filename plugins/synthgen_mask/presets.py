@@ -1,12 +1,9 @@
 """What follows from the data, and the named presets.
 
-Three choices make the demo learnable within two minutes (16 x 16, equal budgets, mIoU of a judge trained on synthetic
-over that of one trained on real records). The network predicts the clean record itself (0.72) rather than EDM's mix of
-record and noise (0.41): what it cannot yet predict comes out smooth instead of noisy, and a noisy arg-max is salt all
-over the mask. It works on patches, which is what makes that prediction hard otherwise (Li & He 2025, "Back to basics:
-let denoising generative models denoise"). And the mask channels are large (EDM prediction: 0.41 at half the images'
-scale, 0.67 at three times that), so that a pixel's class is settled well above the noise at which sampling ends.
-Noise levels lie where shapes are decided; below 0.1 there is nothing left that a mask could say.
+The network predicts the clean record itself, from patches of 2 x 2 pixels (Li & He 2025, "Back to basics: let denoising
+generative models denoise"). What it cannot yet predict then comes out smooth; EDM's mix of record and noise left noise
+in the sample, and a noisy arg-max is salt all over the mask. The masks stand at twice the scale of the image, and
+training puts its noise levels where shapes are decided; below 0.1 there is nothing left that a mask could say.
 """
 
 from __future__ import annotations
@@ -35,7 +32,6 @@ SIZES: tuple[tuple[int, dict[str, Any], dict[str, Any]], ...] = (
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
     "fast": {"network": {"width": 48}, "train": {"samples": 20_000}},
-    "edm": {"noise": {"parameterisation": "edm", "sigma_min": 0.02}},
 }
 
 
