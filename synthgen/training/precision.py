@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 
-__all__ = ["autocast", "choose_device", "choose_precision"]
+__all__ = ["autocast", "choose_device", "choose_precision", "seconds_a_step"]
 
 _WARM = 1
 _TIMED = 3
@@ -36,14 +36,17 @@ def choose_precision(wanted: Literal["auto", "fp32", "bf16"], step: Callable[[st
     """
     if wanted != "auto":
         return wanted
-    seconds = {}
-    for precision in ("fp32", "bf16"):
-        for _ in range(_WARM):
-            step(precision)
-        started = time.perf_counter()
-        for _ in range(_TIMED):
-            step(precision)
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        seconds[precision] = time.perf_counter() - started
+    seconds = {precision: seconds_a_step(step, precision) for precision in ("fp32", "bf16")}
     return "bf16" if seconds["bf16"] * 1.05 < seconds["fp32"] else "fp32"
+
+
+def seconds_a_step(step: Callable[[str], None], precision: str) -> float:
+    """The time of one training step, from a few of them."""
+    for _ in range(_WARM):
+        step(precision)
+    started = time.perf_counter()
+    for _ in range(_TIMED):
+        step(precision)
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return (time.perf_counter() - started) / _TIMED

@@ -9,6 +9,7 @@ import shutil
 import signal
 import threading
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ import torch
 
 from synthgen import registry
 from synthgen.api import API_VERSION
-from synthgen.config import dump_toml, resolve
+from synthgen.config import dump_toml, merge, resolve
 from synthgen.errors import RunError, UsageError
 from synthgen.io.atomic import make_directory, remove_leftovers, sha256_of, write_text
 from synthgen.io.card import run_card, versions
@@ -26,7 +27,7 @@ from synthgen.io.run import Run, build_denoiser, load_tensors, read_facts, save_
 from synthgen.plugins import plugin_host
 from synthgen.training.loop import Step, Trainer
 from synthgen.training.monitor import HeldOut, Turn
-from synthgen.training.precision import choose_device, choose_precision
+from synthgen.training.precision import choose_device, choose_precision, seconds_a_step
 from synthgen.training.prepare import Prepared, prepare
 from synthgen.training.state import load_checkpoint, save_checkpoint
 
@@ -35,6 +36,7 @@ __all__ = ["run_training"]
 Progress = Callable[[Mapping[str, Any]], None]
 
 _WATCHED_RECORDS = 256
+_LONGEST_DEFAULT_SECONDS = 900
 _LOGGED_ROWS = 400
 
 
@@ -58,9 +60,20 @@ def run_training(
             )
         if facts["status"] == "finished":
             return Run.open(path)
-    prepared = prepare(overrides)
-    session = _Session(path, request, prepared, init, progress)
+    begun = _settled_before(path)
+    asked = overrides if begun is None else begun
+    session = _Session(path, request, prepare(asked), init, progress)
+    if begun is None and not {"samples", "minutes"} & dict(overrides.get("train", {})).keys():
+        session.shorten_default_budget()
     return session.run()
+
+
+def _settled_before(path: Path) -> dict[str, Any] | None:
+    """The configuration that an interrupted run had settled on, so that resuming cannot settle otherwise."""
+    try:
+        return tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 class _Session:
@@ -104,17 +117,38 @@ class _Session:
         self.best: dict[str, torch.Tensor] = {}
         self.measured = 0
         self.log: list[dict[str, Any]] = []
+        self.trainer.precision = choose_precision(self.config.train.precision, self.trainer.trial)
+        self._settle({"precision": self.trainer.precision})
+        self.facts["precision"] = self.trainer.precision
+        self.message = ""
         self.loggers = [(record, make(path)) for record, make in _loggers()]
         self._start_from(init)
         self._take_up()
 
+    def shorten_default_budget(self) -> None:
+        """Nobody asked for a budget: keep the modality's, but no longer than a quarter of an hour on this machine."""
+        samples = self.config.train.samples
+        seconds = seconds_a_step(self.trainer.trial, self.trainer.precision)
+        fitting = max(1, int(_LONGEST_DEFAULT_SECONDS / seconds)) * self.trainer.batch_size
+        if samples is None or fitting >= samples:
+            return
+        fitting = round(fitting, 2 - len(str(fitting)))
+        self._settle({"samples": fitting})
+        self.message = (
+            f"about {_LONGEST_DEFAULT_SECONDS // 60} minutes on this machine allow {fitting:,} samples; "
+            "--samples or --minutes asks for more"
+        )
+
+    def _settle(self, choices: dict[str, Any]) -> None:
+        """Fix what was left to this machine, in `train`."""
+        self.config = resolve([merge(self.config.model_dump(), {"train": choices})])
+        self.trainer.config = self.config
+
     def run(self) -> Run:
         """Train, then write the finished run."""
         self._write_description()
-        chosen = self.config.train.precision
-        self.trainer.precision = choose_precision(chosen, self.trainer.trial)
-        self.facts["precision"] = self.trainer.precision
-        self._tell("start", message=f"training on {len(self.prepared.data):,} records, {self._size():,} parameters")
+        opening = f"training on {len(self.prepared.data):,} records, {self._size():,} parameters"
+        self._tell("start", message="; ".join(part for part in (opening, self.message) if part))
         ended = "the budget was used"
         saved = time.monotonic()
         with _signals() as stop:
@@ -158,6 +192,8 @@ class _Session:
 
     def _write_description(self) -> None:
         p = self.prepared
+        # First, so that what an early crash leaves is known as a run.
+        write_text(self.path / "run.json", json.dumps(self.facts, indent=2, ensure_ascii=False))
         write_text(self.path / "config.toml", dump_toml(self.config))
         write_text(self.path / "schema.json", p.schema.to_json())
         save_tensors(
@@ -168,7 +204,6 @@ class _Session:
         write_text(self.path / "codec.json", json.dumps(facts, indent=2))
         save_tensors(self.path / "codec.safetensors", tensors)
         save_tensors(self.path / "conditions.safetensors", p.bank)
-        write_text(self.path / "run.json", json.dumps(self.facts, indent=2, ensure_ascii=False))
 
     def _record(self, step: Step) -> None:
         every = 1 / _LOGGED_ROWS

@@ -232,3 +232,20 @@ def test_training_events_reach_the_caller(tiny_overrides, tmp_path):
     assert kinds[-1] == "finish"
     assert {"step", "held_out", "checkpoint"} <= set(kinds)
     assert Path(events[-1]["run"]) == tmp_path / "run"
+
+
+def test_a_crash_after_the_first_file_is_taken_up(tiny_run, tiny_overrides, tmp_path):
+    out = tmp_path / "run"
+    out.mkdir()
+    facts = json.loads((tiny_run.path / "run.json").read_text())
+    (out / "run.json").write_text(json.dumps({**facts, "status": "training", "files": {}}))
+    assert train(tiny_overrides, out=out).fingerprint == tiny_run.fingerprint
+
+
+def test_a_default_budget_is_shortened_to_what_the_machine_can_do(tiny_overrides, tmp_path, monkeypatch):
+    monkeypatch.setattr("synthgen.training.session._LONGEST_DEFAULT_SECONDS", 0.5)
+    training = {name: value for name, value in tiny_overrides["train"].items() if name != "samples"}
+    events = []
+    run = train({**tiny_overrides, "train": training}, out=tmp_path / "run", progress=events.append)
+    assert run.config.train.samples < 30_000
+    assert f"allow {run.config.train.samples:,} samples" in events[0]["message"]
