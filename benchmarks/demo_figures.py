@@ -13,11 +13,13 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from record import Recording
 
+from synthgen.config import merge, parse_assignments
 from synthgen.evaluation import evaluate
 from synthgen.generation import generate
 from synthgen.training import train
@@ -26,14 +28,14 @@ SECONDS = {"image": 60.0, "timeseries": 60.0, "mask": 120.0}
 METRICS = ("trtr", "tstr", "tstr_ratio", "gain", "c2st_auc", "fd", "precision", "recall", "copy_rate", "label_fidelity")
 
 
-def one(modality: str, seconds: float, seed: int, overrides: dict[str, Any]) -> dict[str, Any]:
+def one(modality: str, seconds: float, seed: int, overrides: Mapping[str, Any], *, fast: bool) -> dict[str, Any]:
     """Every metric of one run: value, interval and floor."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        budget = {"train": {"minutes": seconds / 60, "seed": seed, **overrides.pop("train", {})}}
-        run = train({**overrides, **budget}, modality=modality, out=place / "run")
+        budget = {"train": {"minutes": seconds / 60, "seed": seed}}
+        run = train(merge(overrides, budget), modality=modality, out=place / "run")
         dataset = generate(run, n=len(run.split.train), labels=(), seed=seed, out=place / "data")
-        report = evaluate(run, dataset.path, out=place / "report")
+        report = evaluate(run, dataset.path, out=place / "report", fast=fast)
     rows = {row.name: row for row in report.metrics}
     facts = {key: run.facts[key] for key in ("samples", "seconds", "precision", "ended", "parameters", "held_out")}
     return {
@@ -54,14 +56,17 @@ def main() -> None:
     parser.add_argument("--modality", nargs="+", default=list(SECONDS), choices=list(SECONDS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--seconds", type=float, help="of training; the stated time when left away")
+    parser.add_argument("--fast", action="store_true", help="one judge a data set instead of three")
+    parser.add_argument("--set", nargs="*", default=[], metavar="K=V", help="configuration, as for `synthgen train`")
     parser.add_argument("--name", default="demo_figures", help="of the result file")
     arguments = parser.parse_args()
+    overrides = parse_assignments(arguments.set)
     for modality in arguments.modality:
         seconds = arguments.seconds or SECONDS[modality]
         with Recording(f"{arguments.name}_{modality}", seeds=arguments.seeds) as recording:
             results = []
             for seed in arguments.seeds:
-                results.append(one(modality, seconds, seed, {}))
+                results.append(one(modality, seconds, seed, overrides, fast=arguments.fast))
                 values = {name: row["value"] for name, row in results[-1]["metrics"].items()}
                 print(modality, seed, {name: round(value, 4) for name, value in values.items()}, flush=True)
             median = {
@@ -69,7 +74,13 @@ def main() -> None:
                 for name in results[0]["metrics"]
             }
             print(modality, "median", {name: round(value, 4) for name, value in median.items()}, flush=True)
-            recording.results = {"seconds": seconds, "median": median, "runs": results}
+            recording.results = {
+                "seconds": seconds,
+                "overrides": overrides,
+                "judges": 1 if arguments.fast else 3,
+                "median": median,
+                "runs": results,
+            }
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ class LossConfig(_Section):
 class OptimConfig(_Section):
     """Optimiser and learning-rate schedule."""
 
-    name: Literal["adamw", "adam", "sgd"] = Field("adamw", description="optimiser")
+    name: Literal["adamw", "adam", "muon", "sgd"] = Field("adamw", description="optimiser")
     lr: float = Field(1e-3, gt=0, description="peak learning rate")
     betas: tuple[float, float] = Field((0.9, 0.99), description="Adam's decay rates")
     weight_decay: float = Field(0.01, ge=0, description="on matrices only")

@@ -11,8 +11,11 @@ import torch
 from torch import nn
 
 from synthgen.config import OptimConfig
+from synthgen.training.muon import Muon
 
 __all__ = ["build_optimizer", "rate_factor"]
+
+_HIDDEN = 16
 
 
 def build_optimizer(modules: Iterable[nn.Module], config: OptimConfig) -> torch.optim.Optimizer:
@@ -27,6 +30,16 @@ def build_optimizer(modules: Iterable[nn.Module], config: OptimConfig) -> torch.
             return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, fused=True)
         case "adam":
             return torch.optim.Adam(groups, lr=config.lr, betas=config.betas, fused=True)
+        case "muon":
+            # Hidden matrices are orthogonalised; what has few rows or columns (input, output, embeddings) is not.
+            hidden = [p for p in parameters if p.ndim >= 2 and min(p.shape[0], p[0].numel()) >= _HIDDEN]
+            others = [p for p in parameters if p.ndim >= 2 and min(p.shape[0], p[0].numel()) < _HIDDEN]
+            split = [
+                {"params": hidden, "weight_decay": config.weight_decay, "orthogonal": True},
+                {"params": others, "weight_decay": config.weight_decay, "orthogonal": False},
+                {**groups[1], "orthogonal": False},
+            ]
+            return Muon(split, lr=config.lr, betas=config.betas)
         case "sgd":
             return torch.optim.SGD(groups, lr=config.lr, momentum=config.betas[0], nesterov=True)
 
