@@ -25,7 +25,7 @@ __all__ = ["demo"]
 _TRAINING_MINUTES = {"mask": 75 / 60}
 _OTHERS_MINUTES = 55 / 60
 _FEWEST, _MOST, _MOST_MASKS = 200, 1000, 500
-_SCORED = 200
+_SCORED = 150
 
 
 @reporting

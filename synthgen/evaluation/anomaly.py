@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["ScoreResult", "denoising_errors", "noise_levels", "score"]
 
 _MAPS = 16
-_HOLDOUT_RECORDS = 1000
+_HOLDOUT_RECORDS = 300
 _FEW_CALIBRATION_RECORDS = 100
 _SPLITS = ("train", "validation", "holdout", "calibration")
 
@@ -293,7 +293,7 @@ def _score_all(
 
 
 def _scores_of(scorer: Scorer, source: Source, positions: NDArray[np.int64], method: Method) -> NDArray[np.float64]:
-    """Scores of some of these records of the run, at most about a thousand."""
+    """Scores of some of these records of the run, at most a few hundred."""
     some = positions[:: max(1, -(-len(positions) // _HOLDOUT_RECORDS))]
     scores = [
         scorer.score(source.read(piece)).scores[method]
