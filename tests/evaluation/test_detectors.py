@@ -71,7 +71,7 @@ class Rows:
     def fit(self, records):
         return self
 
-    def flatten(self, records, schema):
+    def flatten(self, records):
         return records["values"].astype(np.float32)
 
     def transform(self, records):
