@@ -178,8 +178,8 @@ def _pictures(run: Run, material: Material, found: Measured) -> list[Picture]:
             "Training",
             losses,
             "Loss over records seen. Good: both curves fall and flatten, and the held-out one does not turn up while "
-            "the training one goes on falling, which would be the start of memorising. The training loss may include "
-            "learned weights of the noise levels: compare the shapes, not the heights.",
+            "the training one goes on falling, which would be the start of memorising. Both are the "
+            "weighted denoising error; the training curve has dropout, and the held-out one averaged weights.",
             themed=True,
         ),
         _picture(
