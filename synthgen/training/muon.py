@@ -36,7 +36,8 @@ def orthogonalised(matrix: Tensor) -> Tensor:
     for _ in range(_STEPS):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    result: Tensor = x.T if tall else x
+    return result
 
 
 class Muon(torch.optim.Optimizer):
@@ -91,4 +92,5 @@ class Muon(torch.optim.Optimizer):
         state["square"].mul_(second).addcmul_(gradient, gradient, value=1 - second)
         count = float(state["step"])
         root = (state["square"] / (1 - second**count)).sqrt_().add_(group["eps"])
-        return state["mean"] / (1 - first**count) / root
+        update: Tensor = state["mean"] / (1 - first**count) / root
+        return update
