@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["demo"]
 
-_TRAINING_MINUTES = {"mask": 50 / 60}
+_TRAINING_MINUTES = {"mask": 38 / 60}
 _OTHERS_MINUTES = 45 / 60
 _FEWEST, _MOST, _MOST_MASKS = 200, 1000, 500
 _SCORED = 150
