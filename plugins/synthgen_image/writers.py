@@ -12,7 +12,8 @@ from synthgen import __version__
 from synthgen.api import Records, Schema, WrittenFile
 from synthgen.io.atomic import written
 from synthgen.io.folder import class_folders, csv_rows, merge_parts, write_part, write_png
-from synthgen.io.parquet import image_column, label_features, shard_columns, write_shard
+from synthgen.io.parquet import Column, image_column
+from synthgen.io.shard_writer import ShardWriter, data_files
 
 __all__ = ["FolderWriter", "ParquetWriter"]
 
@@ -20,32 +21,16 @@ _SPLIT = "train"
 _TABLE = f"{_SPLIT}/metadata.csv"
 
 
-class ParquetWriter:
+class ParquetWriter(ShardWriter):
     """`data/train-00000-of-00008.parquet`, the images as PNG in `image: struct<bytes, path>`."""
 
-    def write(
-        self,
-        directory: Path,
-        shard: int,
-        shards: int,
-        records: Records,
-        columns: Mapping[str, NDArray[Any]],
-        schema: Schema,
-        metadata: Mapping[str, str],
-    ) -> list[WrittenFile]:
-        """Write one shard."""
-        images = image_column(records["image"], text=_png_text(metadata))
-        arranged = shard_columns(records, schema, record={"image": images}, extra=columns)
-        features = {**label_features(schema), "image": {"_type": "Image"}}
-        return [write_shard(directory, shard, shards, arranged, features=features, metadata=metadata)]
+    def columns(self, records: Records, schema: Schema, metadata: Mapping[str, str]) -> Mapping[str, Column]:
+        """The encoded images."""
+        return {"image": image_column(records["image"], text=_png_text(metadata))}
 
-    def finish(self, directory: Path, schema: Schema, shards: int) -> list[WrittenFile]:
-        """Nothing belongs to the whole."""
-        return []
-
-    def card(self, schema: Schema) -> dict[str, Any]:
-        """Where the shards lie."""
-        return _config("data/train-*.parquet")
+    def features(self, schema: Schema) -> dict[str, Any]:
+        """So that `load_dataset` decodes them."""
+        return {"image": {"_type": "Image"}}
 
 
 class FolderWriter:
@@ -84,11 +69,7 @@ class FolderWriter:
 
     def card(self, schema: Schema) -> dict[str, Any]:
         """Where the images lie."""
-        return _config("train/**")
-
-
-def _config(path: str) -> dict[str, Any]:
-    return {"configs": [{"config_name": "default", "data_files": [{"split": _SPLIT, "path": path}]}]}
+        return data_files("train/**")
 
 
 def _table_columns(

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from synthgen.api import Records, Schema, WrittenFile
 from synthgen.io.atomic import write_text, written
 from synthgen.io.folder import merge_parts, write_part, write_png
-from synthgen.io.parquet import image_column, label_features, shard_columns, write_shard
+from synthgen.io.parquet import Column, image_column
+from synthgen.io.shard_writer import ShardWriter, data_files
 from synthgen_mask.classes import IGNORE, MaskClass, class_table_text, classes_of
 from synthgen_mask.coco import annotations_of, write_annotations
 
@@ -77,40 +78,27 @@ class MaskFolderWriter:
 
     def card(self, schema: Schema) -> dict[str, Any]:
         """`load_dataset` finds the images and masks through `metadata.jsonl`."""
-        files = [_METADATA, "images/*.png", "masks/*.png"]
-        return {"configs": [{"config_name": "default", "data_files": [{"split": "train", "path": files}]}]}
+        return data_files(_METADATA, "images/*.png", "masks/*.png")
 
 
-class MaskParquetWriter:
+class MaskParquetWriter(ShardWriter):
     """Parquet shards with the columns `image` and `mask`, both `struct<bytes, path>` of PNG bytes."""
 
-    def write(
-        self,
-        directory: Path,
-        shard: int,
-        shards: int,
-        records: Records,
-        columns: Mapping[str, NDArray[Any]],
-        schema: Schema,
-        metadata: Mapping[str, str],
-    ) -> list[WrittenFile]:
-        """Write one shard."""
-        classes = classes_of(schema)
-        record = {"image": image_column(records["image"]), "mask": image_column(records["mask"])}
-        features = {**label_features(schema), "image": {"_type": "Image"}, "mask": {"_type": "Image"}}
-        footer = {**metadata, "mask_classes": json.dumps([asdict(entry) for entry in classes])}
-        table = shard_columns(records, schema, record=record, extra=columns)
-        return [write_shard(directory, shard, shards, table, features=features, metadata=footer)]
+    def columns(self, records: Records, schema: Schema, metadata: Mapping[str, str]) -> Mapping[str, Column]:
+        """The encoded images and masks."""
+        return {"image": image_column(records["image"]), "mask": image_column(records["mask"])}
+
+    def features(self, schema: Schema) -> dict[str, Any]:
+        """So that `load_dataset` decodes both."""
+        return {"image": {"_type": "Image"}, "mask": {"_type": "Image"}}
+
+    def footer(self, schema: Schema) -> dict[str, str]:
+        """The classes, so that a shard alone can be read."""
+        return {"mask_classes": json.dumps([asdict(entry) for entry in classes_of(schema)])}
 
     def finish(self, directory: Path, schema: Schema, shards: int) -> list[WrittenFile]:
         """Write `classes.csv`."""
         return [_write_classes(directory, schema)]
-
-    def card(self, schema: Schema) -> dict[str, Any]:
-        """Where the shards are."""
-        return {
-            "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*.parquet"}]}]
-        }
 
 
 def _write_classes(directory: Path, schema: Schema) -> WrittenFile:
