@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from synthgen.evaluation import evaluate, score
-    from synthgen.generation import augment, generate
+    from synthgen.generation import augment, generate, verify
     from synthgen.io.run import Run
     from synthgen.training import train
 
-__all__ = ["Run", "__version__", "augment", "evaluate", "generate", "score", "train"]
+__all__ = ["Run", "__version__", "augment", "evaluate", "generate", "score", "train", "verify"]
 
 __version__ = "0.1.0"
 
@@ -22,6 +22,7 @@ _HOMES = {
     "generate": "synthgen.generation",
     "score": "synthgen.evaluation",
     "train": "synthgen.training",
+    "verify": "synthgen.generation",
 }
 
 

@@ -28,6 +28,7 @@ from synthgen.cli import (
     plugins,
     score,
     train,
+    verify,
 )
 from synthgen.cli.console import as_json
 from synthgen.cli.failures import INTERRUPTED, Failure, explain
@@ -58,6 +59,7 @@ for _name, _command, _panel in (
     ("score", score.score, _WORK),
     ("augment", augment.augment, _WORK),
     ("inspect", inspect.inspect, _LOOK),
+    ("verify", verify.verify, _LOOK),
     ("list", listing.list_names, _LOOK),
     ("plugins", plugins.plugins, _LOOK),
     ("cite", cite.cite, _LOOK),

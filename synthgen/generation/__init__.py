@@ -9,14 +9,16 @@ if TYPE_CHECKING:
     from synthgen.generation.augmenting import augment
     from synthgen.generation.dataset import Dataset
     from synthgen.generation.generating import generate, generate_records
+    from synthgen.generation.verifying import verify
 
-__all__ = ["Dataset", "augment", "generate", "generate_records"]
+__all__ = ["Dataset", "augment", "generate", "generate_records", "verify"]
 
 _HOMES = {
     "Dataset": "synthgen.generation.dataset",
     "augment": "synthgen.generation.augmenting",
     "generate": "synthgen.generation.generating",
     "generate_records": "synthgen.generation.generating",
+    "verify": "synthgen.generation.verifying",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,18 +56,31 @@ def augment(
     run = as_run(run)
     real, indices, notes = _real(run, data)
     plan = _plan(run, real, indices, ratio, balance, guidance, steps, seed, format)
-    directory = place(run, plan, None if out is None else Path(out), force=force)
-    if (directory / "provenance.json").exists():
+    with place(run, plan, None if out is None else Path(out), force=force, doing="augmenting") as directory:
+        if not (directory / "provenance.json").exists():
+            write_text(directory / "plan.json", plan.to_json())
+            _write(run, plan, directory, real, indices, notes, progress)
         return Dataset(directory)
-    write_text(directory / "plan.json", plan.to_json())
+
+
+def _write(
+    run: Run,
+    plan: Plan,
+    directory: Path,
+    real: Source,
+    indices: NDArray[np.int64],
+    notes: Sequence[str],
+    progress: Progress | None,
+) -> None:
+    """All shards, the real ones first, and what stands beside them."""
     real_shards = -(-len(indices) // plan.shard_size)
     shards = real_shards + plan.shards
     writer: Writer = registry.create("writers", plan.format, plan.modality)
-    files: list[WrittenFile] = []
+    files: list[list[WrittenFile]] = []
     labels: Counter[str] = Counter()
     total = len(indices) + plan.n
     for shard, (records, columns) in enumerate(_parts(run, plan, real, indices)):
-        files += writer.write(directory, shard, shards, records, columns, run.schema, file_metadata(plan))
+        files.append(writer.write(directory, shard, shards, records, columns, run.schema, file_metadata(plan)))
         if records.label is not None:
             labels.update(run.schema.labels[label] for label in records.label)
         if progress is not None:
@@ -77,10 +90,9 @@ def augment(
         "n": total,
         "labels": {name: labels[name] for name in run.schema.labels if labels[name]},
         "origin": {"real": len(indices), "synthetic": plan.n},
-        "notes": notes,
+        "notes": list(notes),
     }
     describe(run, plan, directory, writer, files, kind="augment", more=facts)
-    return Dataset(directory)
 
 
 def _real(run: Run, data: Path | str | None) -> tuple[Source, NDArray[np.int64], list[str]]:

@@ -16,7 +16,9 @@ from synthgen.io.atomic import sha256_of, write_text, written
 from synthgen.io.card import versions
 from synthgen.io.run import Run
 
-__all__ = ["describe"]
+__all__ = ["DESCRIPTIONS", "describe", "write_descriptions"]
+
+DESCRIPTIONS = ("README.md", "croissant.json")
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _KINDS = {"generate": "synthetic", "augment": "real and synthetic"}
@@ -32,7 +34,7 @@ def describe(
     plan: Plan,
     directory: Path,
     writer: Writer,
-    files: Sequence[WrittenFile],
+    shards: Sequence[Sequence[WrittenFile]],
     *,
     kind: str,
     more: Mapping[str, Any],
@@ -43,12 +45,12 @@ def describe(
         run, plan: where the records come from.
         directory: the data set.
         writer: of the records.
-        files: what the shards consist of.
+        shards: the files of each shard.
         kind: `generate` or `augment`.
         more: further provenance (records by origin, notes).
     """
-    files = [*files, *writer.finish(directory, run.schema, plan.shards)]
-    counts = more.get("labels", {})
+    whole = writer.finish(directory, run.schema, len(shards))
+    shard_of = {file.path: number for number, files in enumerate(shards) for file in files}
     n = int(more["n"])
     provenance = {
         "kind": kind,
@@ -66,10 +68,13 @@ def describe(
         "versions": versions(),
         **more,
     }
-    write_text(directory / "README.md", _card(run, plan, writer, provenance, counts))
-    write_text(directory / "croissant.json", json.dumps(_croissant(run, provenance, files), indent=2))
-    beside = [written(directory, directory / name, 0) for name in ("README.md", "croissant.json", "plan.json")]
-    rows = [dataclasses.asdict(file) for file in sorted([*files, *beside], key=lambda file: file.path)]
+    records = [*(file for files in shards for file in files), *whole]
+    write_descriptions(run, plan, directory, writer, provenance, records)
+    beside = [written(directory, directory / name, 0) for name in (*DESCRIPTIONS, "plan.json")]
+    rows = [
+        {**dataclasses.asdict(file), "shard": shard_of.get(file.path)}
+        for file in sorted([*records, *beside], key=lambda file: file.path)
+    ]
     write_text(directory / "manifest.json", json.dumps({"algorithm": "sha256", "files": rows}, indent=1))
     provenance["manifest"] = sha256_of(directory / "manifest.json")
     write_text(directory / "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False))
@@ -77,8 +82,22 @@ def describe(
     return provenance
 
 
-def _card(run: Run, plan: Plan, writer: Writer, provenance: Mapping[str, Any], counts: Mapping[str, int]) -> str:
-    n = provenance["n"]
+def write_descriptions(
+    run: Run,
+    plan: Plan,
+    directory: Path,
+    writer: Writer,
+    provenance: Mapping[str, Any],
+    files: Sequence[WrittenFile],
+) -> None:
+    """Write the card and the Croissant file, which follow from the provenance and the records' files alone."""
+    write_text(directory / "README.md", _card(run, plan, writer, provenance))
+    ordered = sorted(files, key=lambda file: file.path)
+    write_text(directory / "croissant.json", json.dumps(_croissant(run, provenance, ordered), indent=2))
+
+
+def _card(run: Run, plan: Plan, writer: Writer, provenance: Mapping[str, Any]) -> str:
+    n, counts = provenance["n"], provenance.get("labels", {})
     size = next((name for limit, name in _SIZES if n < limit), "n>1M")
     front = {"tags": ["synthetic", "synthgen"], "size_categories": [size], **writer.card(run.schema)}
     lines = [

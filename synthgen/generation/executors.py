@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,7 +20,7 @@ from synthgen.generation.plan import Plan
 from synthgen.generation.worker import finished_files, write_shard
 from synthgen.io.run import Run
 
-__all__ = ["execute"]
+__all__ = ["execute", "threads_each"]
 
 Tell = Callable[[int], None]
 
@@ -59,8 +60,19 @@ def execute(run: Run, plan: Plan, directory: Path, *, executor: str, workers: in
     return True
 
 
+def threads_each(executor: str, workers: int) -> int:
+    """Threads of each process that makes shards here; the last bits of float arithmetic depend on it."""
+    match executor:
+        case "ray":
+            return 1
+        case "local":
+            return max(1, torch.get_num_threads() // workers)
+        case _:
+            return torch.get_num_threads()
+
+
 def _in_processes(run: Run, plan: Plan, directory: Path, missing: Sequence[int], workers: int, tell: Tell) -> None:
-    threads = max(1, torch.get_num_threads() // workers)
+    threads = threads_each("local", workers)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, max(1, len(missing))), mp_context=context) as pool:
         tasks = [pool.submit(_task, str(run.path), plan.to_json(), str(directory), k, threads) for k in missing]
@@ -112,9 +124,9 @@ def _with_ray(run: Run, plan: Plan, directory: Path, missing: Sequence[int], tel
         raise UsageError("--executor ray needs Ray", hint="pip install 'synthgen[ray]'") from error
     if not ray.is_initialized():
         ray.init(log_to_driver=False, configure_logging=False)
-    task = ray.remote(num_cpus=1, num_gpus=1 if torch.cuda.is_available() else 0, max_retries=_RAY_RETRIES)(_task)
+    task: Any = ray.remote(num_cpus=1, num_gpus=1 if torch.cuda.is_available() else 0, max_retries=_RAY_RETRIES)(_task)
     where, there = str(run.path.absolute()), str(directory.absolute())
-    pending = [task.remote(where, plan.to_json(), there, shard, 1) for shard in missing]
+    pending = [task.remote(where, plan.to_json(), there, shard, threads_each("ray", 1)) for shard in missing]
     while pending:
         done, pending = ray.wait(pending)
         try:

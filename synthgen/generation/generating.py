@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from synthgen.api import Records, Writer
 from synthgen.errors import DatasetError, UsageError
 from synthgen.generation.dataset import SYNTHETIC_ROOT, Dataset
 from synthgen.generation.describing import describe
-from synthgen.generation.executors import execute
+from synthgen.generation.executors import execute, threads_each
 from synthgen.generation.plan import Plan, make_plan
 from synthgen.generation.worker import finished_files, make_records
 from synthgen.io.atomic import make_directory, remove_leftovers, write_text
+from synthgen.io.lock import OWNER, locked
 from synthgen.io.run import Run
 
 __all__ = ["Progress", "as_run", "generate", "generate_records", "place"]
@@ -84,19 +86,24 @@ def generate(
     )
     if dry_run:
         return Dataset(Path(out or SYNTHETIC_ROOT / f"{run.path.name}-?"), _estimate(run, plan))
-    directory = place(run, plan, None if out is None else Path(out), force=force)
-    if (directory / "provenance.json").exists():
+    where = None if out is None else Path(out)
+    with place(run, plan, where, force=force, doing="generating", shared=executor == "torchrun") as directory:
+        if (directory / "provenance.json").exists():
+            return Dataset(directory)
+        write_text(directory / "plan.json", plan.to_json())
+        counted = _Counted(plan.n, directory, progress)
+        if not execute(run, plan, directory, executor=executor, workers=workers, tell=counted):
+            return Dataset(directory, {"n": plan.n, "format": plan.format})
+        files = [finished_files(directory, shard) or [] for shard in range(plan.shards)]
+        writer: Writer = registry.create("writers", plan.format, plan.modality)
+        facts = {
+            "n": plan.n,
+            "labels": plan.label_counts(run.schema.labels),
+            "threads": threads_each(executor, workers),
+        }
+        describe(run, plan, directory, writer, files, kind="generate", more=facts)
+        counted.finish()
         return Dataset(directory)
-    write_text(directory / "plan.json", plan.to_json())
-    counted = _Counted(plan.n, directory, progress)
-    if not execute(run, plan, directory, executor=executor, workers=workers, tell=counted):
-        return Dataset(directory, {"n": plan.n, "format": plan.format})
-    files = [file for shard in range(plan.shards) for file in finished_files(directory, shard) or []]
-    writer: Writer = registry.create("writers", plan.format, plan.modality)
-    facts = {"n": plan.n, "labels": plan.label_counts(run.schema.labels)}
-    describe(run, plan, directory, writer, files, kind="generate", more=facts)
-    counted.finish()
-    return Dataset(directory)
 
 
 def generate_records(
@@ -123,36 +130,67 @@ def as_run(run: Run | Path | str | None) -> Run:
     return run if isinstance(run, Run) else Run.open(run)
 
 
-def place(run: Run, plan: Plan, out: Path | None, *, force: bool) -> Path:
-    """The data set's directory, ready for writing: as asked, one begun with the same plan, or the next free number.
+@contextlib.contextmanager
+def place(run: Run, plan: Plan, out: Path | None, *, force: bool, doing: str, shared: bool = False) -> Iterator[Path]:
+    """The data set's directory, locked and ready: as asked, one begun with the same plan, or the next free number.
+
+    Args:
+        run, plan: of the data set.
+        out: as asked for.
+        force: replace a data set that stands there.
+        doing: for the message to whoever else wants the directory.
+        shared: several processes of one launch fill it together; then nothing is locked or cleared away.
 
     Raises:
         DatasetError: something else stands there.
+        StorageError: another process is writing there.
     """
-    if out is None:
-        stem = SYNTHETIC_ROOT / run.path.name
-        number = 1
-        while (taken := Path(f"{stem}-{number}")).exists():
-            if _same_plan(taken, plan) and not force:
-                break
-            number += 1
-        out = taken
-    if force and out.exists():
-        if not (out / "plan.json").exists():
-            raise UsageError(f"--force replaces data sets only, and {out} is not one", hint="Choose another --out.")
-        shutil.rmtree(out)
-    begun = [path.name for path in out.iterdir()] if out.is_dir() else []
+    directory = _chosen(run, plan, force) if out is None else out
+    if directory.exists() and not directory.is_dir():
+        raise DatasetError(f"{directory} exists and is not a data set of synthgen", hint="Choose another --out.")
+    with contextlib.nullcontext() if shared else locked(directory, doing):
+        make_directory(directory)
+        if force:
+            _clear(directory)
+        _check_place(directory, plan)
+        if not shared:
+            remove_leftovers(directory)
+        yield directory
+
+
+def _chosen(run: Run, plan: Plan, force: bool) -> Path:
+    """A data set of this run that was begun with this plan, or the next free number."""
+    stem = SYNTHETIC_ROOT / run.path.name
+    number = 1
+    while (taken := Path(f"{stem}-{number}")).exists():
+        if _same_plan(taken, plan) and not force:
+            break
+        number += 1
+    return taken
+
+
+def _contents(directory: Path) -> list[Path]:
+    return [path for path in directory.iterdir() if path.name != OWNER]
+
+
+def _clear(directory: Path) -> None:
+    contents = _contents(directory)
+    if contents and not (directory / "plan.json").exists():
+        raise UsageError(f"--force replaces data sets only, and {directory} is not one", hint="Choose another --out.")
+    for path in contents:
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _check_place(directory: Path, plan: Plan) -> None:
+    begun = [path.name for path in _contents(directory)]
     if begun == ["plan.json"]:  # a plan of which nothing was carried out
-        (out / "plan.json").unlink()
-    elif out.exists() and (begun or not out.is_dir()) and not _same_plan(out, plan):
-        if not (out / "plan.json").exists():
-            raise DatasetError(f"{out} exists and is not a data set of synthgen", hint="Choose another --out.")
+        return
+    if begun and not _same_plan(directory, plan):
+        if "plan.json" not in begun:
+            raise DatasetError(f"{directory} exists and is not a data set of synthgen", hint="Choose another --out.")
         raise DatasetError(
-            f"{out} holds a data set of another plan", hint="Choose another --out, or replace it with --force."
+            f"{directory} holds a data set of another plan", hint="Choose another --out, or replace it with --force."
         )
-    make_directory(out)
-    remove_leftovers(out)
-    return out
 
 
 def _same_plan(directory: Path, plan: Plan) -> bool:

@@ -23,6 +23,7 @@ from synthgen.config import dump_toml, merge, resolve
 from synthgen.errors import RunError, UsageError
 from synthgen.io.atomic import make_directory, remove_leftovers, sha256_of, write_text
 from synthgen.io.card import run_card, versions
+from synthgen.io.lock import OWNER, locked
 from synthgen.io.run import Run, build_denoiser, load_tensors, read_facts, save_tensors
 from synthgen.plugins import plugin_host
 from synthgen.training.loop import Step, Trainer
@@ -51,8 +52,15 @@ def run_training(
 ) -> Run:
     """See `synthgen.train`."""
     path = _place(overrides, out, resume=resume, force=force)
+    with locked(path, "training"):
+        if force:
+            _clear(path)
+        return _train_in(path, overrides, init, progress)
+
+
+def _train_in(path: Path, overrides: Mapping[str, Any], init: Path | None, progress: Progress | None) -> Run:
     request = {"overrides": overrides, "init": None if init is None else str(init.absolute())}
-    if path.exists() and (path / "run.json").exists():
+    if (path / "run.json").exists():
         facts = read_facts(path)
         if facts.get("request") != json.loads(json.dumps(request)):
             raise UsageError(
@@ -339,9 +347,7 @@ def _signals() -> Iterator[threading.Event]:
 def _place(overrides: Mapping[str, Any], out: Path | None, *, resume: bool, force: bool) -> Path:
     """The run's directory: as asked, an interrupted run of the same request, or the next free number."""
     if out is not None:
-        if force and out.exists():
-            _clear(out)
-        if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
+        if not force and out.exists() and any(p.name != OWNER for p in (out.iterdir() if out.is_dir() else [out])):
             if not (out / "run.json").exists():
                 raise UsageError(f"{out} exists and is not a run", hint="Choose another --out.")
             if not resume:
@@ -362,6 +368,9 @@ def _place(overrides: Mapping[str, Any], out: Path | None, *, resume: bool, forc
 
 
 def _clear(out: Path) -> None:
-    if not (out / "run.json").exists():
+    """Empty a run's directory, which stays locked meanwhile."""
+    contents = [path for path in out.iterdir() if path.name != OWNER]
+    if contents and not (out / "run.json").exists():
         raise UsageError(f"--force replaces runs only, and {out} is not one", hint="Remove it yourself if it may go.")
-    shutil.rmtree(out)
+    for path in contents:
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

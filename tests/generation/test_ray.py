@@ -1,0 +1,64 @@
+"""Ray as the executor: the same shards as one process makes, and workers that die in mid-shard cost nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from synthgen.generation import generate, verify
+
+pytest.importorskip("ray", reason="the extra `ray` is not installed")
+
+_DRIVER = """
+import sys
+from synthgen.generation import generate
+
+generate(sys.argv[1], n=120, shards=12, out=sys.argv[2], executor="ray")
+"""
+
+
+def busy_workers() -> set[int]:
+    """Ray's worker processes that are making a shard now."""
+    found = set()
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with contextlib.suppress(OSError):
+                if (process / "cmdline").read_bytes().startswith(b"ray::_task"):
+                    found.add(int(process.name))
+    return found
+
+
+@pytest.mark.slow
+def test_killed_ray_workers_leave_the_same_data_set(tiny_run, tmp_path):
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # as a Ray worker has
+    try:
+        generate(tiny_run, n=120, shards=12, out=tmp_path / "one")
+    finally:
+        torch.set_num_threads(before)
+    out = tmp_path / "ray"
+    driver = subprocess.Popen([sys.executable, "-c", _DRIVER, str(tiny_run.path), str(out)])
+    killed: set[int] = set()
+    deadline = time.monotonic() + 300
+    while driver.poll() is None and time.monotonic() < deadline:
+        for worker in sorted(busy_workers() - killed)[: 2 - len(killed)]:
+            with contextlib.suppress(OSError):
+                os.kill(worker, signal.SIGKILL)
+                killed.add(worker)
+        time.sleep(0.05)
+    assert driver.wait(timeout=60) == 0
+    assert killed, "no worker was met while it was working"
+    assert verify(out).faults == ()
+    one, many = (
+        {path.name: path.read_bytes() for path in (tmp_path / place / "data").iterdir()} for place in ("one", "ray")
+    )
+    assert one == many
