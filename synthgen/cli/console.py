@@ -10,6 +10,7 @@ import functools
 import inspect
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +49,9 @@ class Console:
     verbosity: int = 0
 
     def result(self, text: str, document: Any) -> None:
-        """The command's one result: `document` with `--json`, otherwise `text`."""
+        """The command's one result: `document` with `--json`, otherwise `text`. Of a torchrun launch, rank 0 speaks."""
+        if os.environ.get("TORCHELASTIC_RUN_ID") and os.environ.get("RANK", "0") != "0":
+            return
         sys.stdout.write((as_json(document) if self.json else text.rstrip("\n")) + "\n")
         sys.stdout.flush()
 

@@ -106,7 +106,10 @@ def _refused(file: str, refusals: dict[str, SynthgenError]) -> SynthgenError:
     if len(refusals) == 1:
         return next(iter(refusals.values()))
     if refusals:
-        reasons = "; ".join(f"as {name}: {error.message}" for name, error in refusals.items())
+        by_reason: dict[str, list[str]] = {}
+        for name, error in refusals.items():
+            by_reason.setdefault(error.message, []).append(name)
+        reasons = "; ".join(f"as {' or '.join(names)}: {reason}" for reason, names in by_reason.items())
         return DataError(f"{file} cannot be read: {reasons}")
     return DataError(f"no reader recognises {file}", hint="`synthgen list readers` says what can be read.")
 
