@@ -1,4 +1,4 @@
-"""`python -m synthgen`, also `torchrun -m -- synthgen` (without `--`, torchrun takes `--n` for an option of its own)."""
+"""`python -m synthgen`, also `torchrun -m -- synthgen`: without `--`, torchrun takes `--n` for its own option."""
 
 from __future__ import annotations
 

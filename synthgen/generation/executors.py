@@ -98,7 +98,8 @@ def _as_rank(run: Run, plan: Plan, directory: Path, missing: Sequence[int], tell
         rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     except KeyError as error:
         raise UsageError(
-            "--executor torchrun needs a torchrun launch", hint="torchrun --nproc-per-node 2 -m -- synthgen generate ..."
+            "--executor torchrun needs a torchrun launch",
+            hint="torchrun --nproc-per-node 2 -m -- synthgen generate ...",
         ) from error
     for shard in (shard for shard in missing if shard % world == rank):
         write_shard(run, plan, directory, shard, tell)
