@@ -1,4 +1,4 @@
-"""`kill -9` at random moments of train and generate, then the same call again: are the bytes those of an undisturbed one?
+"""`kill -9` at random moments of train and generate, then the same call again: the bytes of an undisturbed one?
 
     python benchmarks/kill_and_resume.py --kills 100
 
