@@ -1,10 +1,13 @@
-"""One tiny run, trained once, for every test that needs a finished one."""
+"""One tiny run, trained once, for every test that needs a finished one; a small disk; a stranger's distribution."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,3 +54,55 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             subprocess.run(["umount", "-l", str(place)], check=False)
+
+
+class Stranger:
+    """Somebody else's distribution, found through its metadata as `pip install` would leave it; no pip, no network."""
+
+    def install(self, project: Path, site: Path) -> None:
+        """Write the `dist-info` of a project into `site`, which must stand on the path beside the project itself."""
+        facts = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        place = site / f"{facts['name'].replace('-', '_')}-{facts['version']}.dist-info"
+        place.mkdir(parents=True)
+        (place / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {facts['name']}\nVersion: {facts['version']}\n")
+        points = "\n".join(f"{name} = {target}" for name, target in facts["entry-points"]["synthgen"].items())
+        (place / "entry_points.txt").write_text(f"[synthgen]\n{points}\n")
+
+    def environment(self, *paths: Path) -> dict[str, str]:
+        """The environment of this process with these paths first, one thread, strict about plugins."""
+        known = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+        return {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([*(str(path) for path in paths), *known]),
+            "SYNTHGEN_STRICT_PLUGINS": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+
+    def python(self, *arguments: str, cwd: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        """Run Python; the caller looks at the return code."""
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+
+    def synthgen(self, *commands: str, cwd: Path, env: dict[str, str]) -> list[Any]:
+        """What each command prints with `--json`, all in one process; one that fails fails the test."""
+        done = self.python("-c", _COMMANDS, *commands, cwd=cwd, env=env)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return [json.loads(document) for document in done.stdout.split("\0")[:-1]]
+
+
+_COMMANDS = """
+import shlex, sys
+from synthgen.cli import main
+for command in sys.argv[1:]:
+    code = main([*shlex.split(command), "--json"])
+    if code:
+        sys.exit(f"{command}: exit code {code}")
+    sys.stdout.write(chr(0))
+"""
+
+
+@pytest.fixture
+def stranger() -> Stranger:
+    """For tests with a distribution that is not ours."""
+    return Stranger()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from synthgen import registry
+from synthgen.testing import check_sampler
 
 S = 0.5
 
@@ -29,3 +30,7 @@ def test_the_end_is_the_exact_solution_of_a_gaussian():
 
 def test_halving_the_steps_quarters_the_error():
     assert 3 < error(16) / error(32) < 5
+
+
+def test_it_keeps_the_promises_of_a_sampler():
+    check_sampler("midpoint")
