@@ -17,7 +17,6 @@ import dataclasses
 import difflib
 import logging
 import os
-import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -30,6 +29,7 @@ import pluggy
 
 import synthgen
 from synthgen import builtin, hookspecs
+from synthgen.answers import BrokenAnswer, check_version, checked_specs, deprecations
 from synthgen.api import Spec
 from synthgen.discovery import GROUP, Candidate, describe_error, installed_candidates
 from synthgen.errors import PluginError
@@ -42,9 +42,6 @@ KINDS: Mapping[str, str] = {
     if name not in ("synthgen_train_event", "synthgen_shard_written")
 }
 """Kind of record -> hook that provides it: `"readers"` -> `"synthgen_readers"`."""
-
-_NAME = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
-_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 _T = TypeVar("_T")
 
@@ -73,10 +70,6 @@ class Registered:
 
     def __str__(self) -> str:
         return f"plugin {self.plugin} (distribution {self.distribution})"
-
-
-class _Broken(Exception):
-    """A plugin's answer that is not what the hook expects."""
 
 
 class PluginHost:
@@ -196,20 +189,24 @@ class PluginHost:
         offered: dict[str, list[Registered]] = {}
         hooks: tuple[str, ...] = ()
 
+        retired: list[str] = []
+
         def attempt(stage: str, action: Callable[[], _T]) -> _T | None:
             try:
                 # What a plugin prints while it loads must not end up in the output of `--json`.
-                with redirect_stdout(sys.stderr):
+                with redirect_stdout(sys.stderr), deprecations(retired):
                     return action()
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
-                failures.append(str(error) if isinstance(error, _Broken) else f"{stage} {describe_error(error)}")
+                failures.append(str(error) if isinstance(error, BrokenAnswer) else f"{stage} {describe_error(error)}")
                 causes.append(error)
                 return None
 
         entry_point = candidate.entry_point
         plugin = builtin if entry_point is None else attempt("import", entry_point.load)
+        if not failures:
+            attempt("version", lambda: check_version(plugin))
         if not failures:
             attempt("registration", lambda: self._manager.register(plugin, candidate.name))
         if not failures:
@@ -223,7 +220,9 @@ class PluginHost:
                 self._manager.unregister(name=candidate.name)
             self._fail(candidate, "; ".join(failures), causes[0])
         else:
-            self._set(candidate, "active", "", hooks)
+            self._set(candidate, "active", "; ".join(retired), hooks)
+            for sentence in retired:
+                _log.warning("plugin %s (distribution %s): %s", candidate.name, candidate.distribution, sentence)
 
     def _hooks_of(self, name: str) -> tuple[str, ...]:
         callers = vars(self._manager.hook)
@@ -236,24 +235,26 @@ class PluginHost:
             implementation = next(found for found in callers[hook].get_hookimpls() if found.plugin_name == name)
             if not callers[hook].has_spec() and not implementation.optionalhook:
                 close = difflib.get_close_matches(hook, hookspecs.__all__, n=1)
-                raise _Broken(f"{hook} is not a hook of synthgen" + (f"; did you mean {close[0]}?" if close else ""))
+                raise BrokenAnswer(
+                    f"{hook} is not a hook of synthgen" + (f"; did you mean {close[0]}?" if close else "")
+                )
             if implementation.wrapper or implementation.hookwrapper:
-                raise _Broken(f"{hook} is a hook wrapper; plugins may not wrap each other's hooks")
+                raise BrokenAnswer(f"{hook} is a hook wrapper; plugins may not wrap each other's hooks")
         if not hooks:
-            raise _Broken("it implements no hook; mark its functions with @synthgen.api.hookimpl")
+            raise BrokenAnswer("it implements no hook; mark its functions with @synthgen.api.hookimpl")
         return tuple(sorted(hook for hook in hooks if callers[hook].has_spec()))
 
     def _ask(self, hook: str, candidate: Candidate) -> list[Registered]:
         records: list[Registered] = []
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
             if implementation.plugin_name == candidate.name:
-                for spec in _checked(implementation.function(), hook):
+                for spec in checked_specs(implementation.function(), hook):
                     records.append(Registered(spec, candidate.name, candidate.distribution))
         seen: set[tuple[str, str]] = set()
         for record in records:
             key = record.spec.modality, record.spec.name
             if key in seen:
-                raise _Broken(f"{hook} returned the name {record.spec.name!r} twice")
+                raise BrokenAnswer(f"{hook} returned the name {record.spec.name!r} twice")
             seen.add(key)
         return records
 
@@ -301,23 +302,6 @@ def plugin_host() -> PluginHost:
 
 def _names(text: str) -> frozenset[str]:
     return frozenset(part.strip() for part in text.split(",") if part.strip())
-
-
-def _checked(answer: object, hook: str) -> Iterator[Spec]:
-    if not isinstance(answer, Iterable) or isinstance(answer, str | bytes | Mapping):
-        raise _Broken(f"{hook} returned {type(answer).__name__}, expected an iterable of synthgen.api.Spec")
-    for spec in answer:
-        if not isinstance(spec, Spec):
-            raise _Broken(f"{hook} returned an item of type {type(spec).__name__}, expected synthgen.api.Spec")
-        if not isinstance(spec.name, str) or not _NAME.fullmatch(spec.name):
-            raise _Broken(f"{hook} returned the name {spec.name!r}, expected lower case, digits and dashes")
-        if not isinstance(spec.target, str) or not _TARGET.fullmatch(spec.target):
-            raise _Broken(f"{hook} gave {spec.name} the target {spec.target!r}, expected 'package.module:attribute'")
-        if not isinstance(spec.summary, str) or not isinstance(spec.modality, str):
-            raise _Broken(f"{hook} gave {spec.name} a summary or modality that is not a string")
-        if not isinstance(spec.requires, tuple) or not all(isinstance(item, str) for item in spec.requires):
-            raise _Broken(f"{hook} gave {spec.name} a `requires` that is not a tuple of strings")
-        yield spec
 
 
 def describe_conflict(kind: str, providers: list[Registered]) -> str:

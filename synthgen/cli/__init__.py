@@ -61,7 +61,6 @@ for _name, _command, _panel in (
     ("inspect", inspect.inspect, _LOOK),
     ("verify", verify.verify, _LOOK),
     ("list", listing.list_names, _LOOK),
-    ("plugins", plugins.plugins, _LOOK),
     ("cite", cite.cite, _LOOK),
 ):
     if _name == "generate":
@@ -69,6 +68,7 @@ for _name, _command, _panel in (
     else:
         app.command(_name, rich_help_panel=_panel)(_command)
 app.add_typer(config.app, name="config", rich_help_panel=_LOOK)
+app.add_typer(plugins.app, name="plugins", rich_help_panel=_LOOK)
 
 
 @app.callback(invoke_without_command=True)
