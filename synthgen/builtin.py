@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from synthgen.api import Spec, hookimpl
 
-__all__ = ["synthgen_networks", "synthgen_samplers"]
+__all__ = ["synthgen_loggers", "synthgen_networks", "synthgen_samplers"]
 
 
 @hookimpl
@@ -26,4 +26,15 @@ def synthgen_samplers() -> Iterable[Spec]:
         Spec("ddim", "first-order deterministic solver (DDIM)", "synthgen.diffusion.samplers:DDIM"),
         Spec("heun", "second-order Runge-Kutta, two evaluations a step (EDM)", "synthgen.diffusion.samplers:HEUN"),
         Spec("ancestral", "ancestral sampling, stochastic (DDPM)", "synthgen.diffusion.samplers:ANCESTRAL"),
+    ]
+
+
+@hookimpl
+def synthgen_loggers() -> Iterable[Spec]:
+    """Places for training metrics beside `metrics.jsonl`; each needs its own package."""
+    module = "synthgen.training.loggers"
+    return [
+        Spec("tensorboard", "TensorBoard scalars below RUN/tensorboard", f"{module}:tensorboard", "", ("tensorboard",)),
+        Spec("wandb", "Weights & Biases", f"{module}:wandb", "", ("wandb",)),
+        Spec("mlflow", "MLflow, at MLFLOW_TRACKING_URI", f"{module}:mlflow", "", ("mlflow-skinny",)),
     ]

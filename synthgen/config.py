@@ -57,6 +57,8 @@ class DataConfig(_Section):
     holdout: float = Field(0.2, gt=0, lt=0.9, description="share kept for evaluation")
     calibration: float = Field(0.1, ge=0, lt=0.9, description="share kept for calibrating anomaly scores")
     validation: float = Field(0.05, ge=0, lt=0.9, description="share for the held-out loss; from 400 records on")
+    balance: float = Field(0.0, ge=0, le=1, description="0: classes as often as they come; 1: all equally often")
+    augment: float = Field(0.0, ge=0, le=1, description="probability of each of the modality's non-leaky augmentations")
 
 
 class NetworkConfig(_Section):
@@ -97,14 +99,20 @@ class LossConfig(_Section):
 class OptimConfig(_Section):
     """Optimiser and learning-rate schedule."""
 
-    name: Literal["adamw", "adam", "muon", "sgd"] = Field("adamw", description="optimiser")
+    name: Literal["adamw", "adam", "rmsprop", "sgd", "lamb", "muon"] = Field("adamw", description="optimiser")
     lr: float = Field(1e-3, gt=0, description="peak learning rate")
-    betas: tuple[float, float] = Field((0.9, 0.99), description="Adam's decay rates")
+    schedule: Literal["cooldown", "cosine", "constant"] = Field(
+        "cooldown", description="learning rate after warm-up: falling at the end, falling throughout, or never"
+    )
+    betas: tuple[float, float] = Field(
+        (0.9, 0.99), description="decay of the moments; sgd: (momentum, -), rmsprop: (-, decay)"
+    )
     weight_decay: float = Field(0.01, ge=0, description="on matrices only")
     warmup: float = Field(0.03, ge=0, lt=1, description="share of training with rising learning rate")
-    cooldown: float = Field(0.4, ge=0, le=1, description="share of training with the rate falling to zero")
+    cooldown: float = Field(0.4, ge=0, le=1, description="schedule cooldown: share with the rate falling to zero")
     clip: float = Field(1.0, gt=0, description="largest gradient norm")
     batch_size: int = Field(128, ge=1, description="records a step")
+    accumulate: int = Field(1, ge=1, description="parts a batch is cut into: less memory, the same gradient")
 
 
 class EmaConfig(_Section):
@@ -121,11 +129,22 @@ class TrainConfig(_Section):
     samples: int | None = Field(None, ge=1, description="records seen in training; unset: chosen from the data size")
     minutes: float | None = Field(None, gt=0, description="wall-clock budget instead of samples")
     seed: int = Field(0, ge=0, description="seed of everything random")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: the faster in a timed probe")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="auto: the faster of fp32 and bf16 in a timed probe; fp16 with loss scaling"
+    )
     threads: int | None = Field(None, ge=1, description="CPU threads; unset: all physical cores")
     held_out_every: int = Field(10, ge=1, description="held-out loss is measured this many times in a run")
     checkpoint_seconds: float = Field(30.0, gt=0, description="seconds between checkpoints")
-    early_stop: bool = Field(True, description="stop when the held-out loss has turned up")
+    freeze: tuple[str, ...] = Field((), description="parameters not to train, by pattern, such as down.*; with --init")
+    lora_rank: int = Field(0, ge=0, description="with --init: train adapters of this rank beside frozen weights")
+    rehearsal: float = Field(0.3, ge=0, lt=1, description="with --continue: share of old records in each batch")
+    rehearsal_records: int = Field(2000, ge=1, description="with --continue: old records kept for it")
+    data_curriculum: float = Field(0.0, ge=0, le=1, description="share of training from typical records to all of them")
+    noise_curriculum: float = Field(0.0, ge=0, le=1, description="share of training from high noise levels to all")
+    sample_checks: int = Field(4, ge=0, description="times in a run that samples are checked for copies and collapse")
+    sample_grids: bool = Field(False, description="keep a picture of each check's samples in RUN/samples")
+    early_stop: bool = Field(True, description="stop when the held-out loss has turned up, or samples turn into copies")
+    loggers: tuple[str, ...] = Field((), description="where else metrics go: tensorboard, wandb, mlflow, or a plugin's")
 
 
 class SamplingConfig(_Section):

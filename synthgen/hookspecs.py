@@ -143,6 +143,8 @@ def synthgen_commands() -> Iterable[Spec]:
 def synthgen_loggers() -> Iterable[Spec]:
     """Places to which training metrics go. The target takes the run's directory and returns a function of an event.
 
+    Used when `train.loggers` names them.
+
     Example:
         @hookimpl
         def synthgen_loggers():
@@ -153,7 +155,7 @@ def synthgen_loggers() -> Iterable[Spec]:
 
 @hookspec
 def synthgen_train_event(event: TrainEvent) -> None:
-    """Told what happens in training; `event["kind"]` is start, step, held_out, checkpoint or finish.
+    """Told what happens in training; `event["kind"]` is start, step, held_out, check (samples), checkpoint or finish.
 
     Each observer gets its own copy; what it raises is reported and stops nothing.
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from synthgen.api import Codec, Embedder, Judge, Records, Schema
+from synthgen.data.augmentation import Augmentation, flip, quarter_turns, shift
 from synthgen.errors import UsageError
 from synthgen_image.codec import ImageCodec
 from synthgen_image.embedder import CnnEmbedder, PcaEmbedder
@@ -42,6 +43,11 @@ class ImageModality:
     def configure(self, schema: Schema, records: int) -> Mapping[str, Any]:
         """Network and batch sizes from the images' size, dropout from their number."""
         return configure_images(schema, records)
+
+    def augmentations(self, schema: Schema) -> Augmentation:
+        """Flips, small shifts, and quarter turns of square images; all exact."""
+        transforms = [flip(-1, "flip-x"), flip(-2, "flip-y"), shift(2)]
+        return Augmentation([*transforms, quarter_turns()] if schema.shape[1] == schema.shape[2] else transforms)
 
     def judge(self, schema: Schema, *, seed: int, kind: str = "default") -> Judge | None:
         """A small CNN (`default`, `cnn`) or a support-vector machine on pixels (`svm`); None below two classes.

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from synthgen.api import Codec, Embedder, Judge, Records, Schema
+from synthgen.data.augmentation import Augmentation, flip, quarter_turns, shift
 from synthgen.errors import UsageError
 from synthgen_mask import figures
 from synthgen_mask.classes import classes_of
@@ -42,6 +43,11 @@ class MaskModality:
     def configure(self, schema: Schema, records: int) -> Mapping[str, Any]:
         """Network, batch and sampling by image size."""
         return choices(schema, records)
+
+    def augmentations(self, schema: Schema) -> Augmentation:
+        """Flips and small shifts of image and mask together, quarter turns of square ones; all exact."""
+        transforms = [flip(-1, "flip-x"), flip(-2, "flip-y"), shift(2)]
+        return Augmentation([*transforms, quarter_turns()] if schema.shape[1] == schema.shape[2] else transforms)
 
     def judge(self, schema: Schema, *, seed: int, kind: str = "default") -> Judge | None:
         """A small segmentation U-Net; None when there is only one pixel class.

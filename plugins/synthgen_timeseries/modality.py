@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from synthgen.api import Codec, Embedder, Judge, Records, Schema
+    from synthgen.data.augmentation import Augmentation
 
 __all__ = ["TimeSeries"]
 
@@ -45,6 +46,12 @@ class TimeSeries:
         from synthgen_timeseries.presets import configuration
 
         return configuration(schema, records)
+
+    def augmentations(self, schema: Schema) -> Augmentation:
+        """Small shifts in time, and another amplitude."""
+        from synthgen.data.augmentation import Augmentation, scale, shift
+
+        return Augmentation([shift(1), scale()])
 
     def judge(self, schema: Schema, *, seed: int, kind: str = "default") -> Judge | None:
         """MiniRocket and ridge for series of several classes, else next-step prediction.

@@ -34,7 +34,7 @@ class Spec:
 
 
 TrainEvent = Mapping[str, Any]
-"""`{"kind": "start" | "step" | "held_out" | "checkpoint" | "finish", "samples": int, ...}`."""
+"""`{"kind": "start" | "step" | "held_out" | "check" | "checkpoint" | "finish", "samples": int, ...}`."""
 
 ShardEvent = Mapping[str, Any]
 """`{"directory": str, "shard": int, "shards": int, "records": int, "files": [...]}`."""

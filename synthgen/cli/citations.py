@@ -135,6 +135,61 @@ TECHNIQUES: tuple[Technique, ...] = (
         lambda config: config.optim.name == "adamw",
     ),
     Technique(
+        "kingma2015adam", "optimiser",
+        "Diederik P. Kingma and Jimmy Ba", "Adam: A Method for Stochastic Optimization", "ICLR", 2015,
+        lambda config: config.optim.name == "adam",
+    ),
+    Technique(
+        "jordan2024muon", "optimiser",
+        "Keller Jordan and Yuchen Jin and Vlado Boza and Jiacheng You and Franz Cesista and Laker Newhouse and others",
+        "Muon: An Optimizer for Hidden Layers in Neural Networks", "kellerjordan.github.io/posts/muon", 2024,
+        lambda config: config.optim.name == "muon",
+    ),
+    Technique(
+        "you2020lamb", "optimiser",
+        "Yang You and Jing Li and Sashank Reddi and Jonathan Hseu and Sanjiv Kumar and others",
+        "Large Batch Optimization for Deep Learning: Training BERT in 76 Minutes", "ICLR", 2020,
+        lambda config: config.optim.name == "lamb",
+    ),
+    Technique(
+        "loshchilov2017sgdr", "cosine learning rate",
+        "Ilya Loshchilov and Frank Hutter", "SGDR: Stochastic Gradient Descent with Warm Restarts", "ICLR", 2017,
+        lambda config: config.optim.schedule == "cosine",
+    ),
+    Technique(
+        "mccandlish2018noise", "gradient noise scale",
+        "Sam McCandlish and Jared Kaplan and Dario Amodei and OpenAI Dota Team",
+        "An Empirical Model of Large-Batch Training", "arXiv 1812.06162", 2018, _always,
+    ),
+    Technique(
+        "micikevicius2018mixed", "half precision with loss scaling",
+        "Paulius Micikevicius and Sharan Narang and Jonah Alben and Gregory Diamos and Erich Elsen and others",
+        "Mixed Precision Training", "ICLR", 2018, lambda config: config.train.precision == "fp16",
+    ),
+    Technique(
+        "hu2022lora", "low-rank adapters",
+        "Edward J. Hu and Yelong Shen and Phillip Wallis and Zeyuan Allen-Zhu and Yuanzhi Li and others",
+        "LoRA: Low-Rank Adaptation of Large Language Models", "ICLR", 2022,
+        lambda config: config.train.lora_rank > 0,
+    ),
+    Technique(
+        "karras2020ada", "non-leaky augmentation",
+        "Tero Karras and Miika Aittala and Janne Hellsten and Samuli Laine and Jaakko Lehtinen and Timo Aila",
+        "Training Generative Adversarial Networks with Limited Data", "NeurIPS", 2020,
+        lambda config: config.data.augment > 0,
+    ),
+    Technique(
+        "kim2024curriculum", "curriculum over noise levels",
+        "Jin-Young Kim and Hyojun Go and Soonwoo Kwon and Hyun-Gyoon Kim",
+        "Denoising Task Difficulty-based Curriculum for Training Diffusion Models", "arXiv 2403.10348", 2024,
+        lambda config: config.train.noise_curriculum > 0,
+    ),
+    Technique(
+        "bengio2009curriculum", "curriculum over records",
+        "Yoshua Bengio and Jérôme Louradour and Ronan Collobert and Jason Weston",
+        "Curriculum Learning", "ICML", 2009, lambda config: config.train.data_curriculum > 0,
+    ),
+    Technique(
         "salmon2011philox", "counter-based random numbers: same seed, same data set",
         "John K. Salmon and Mark A. Moraes and Ron O. Dror and David E. Shaw",
         "Parallel Random Numbers: As Easy as 1, 2, 3", "SC", 2011, _always,

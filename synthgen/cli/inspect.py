@@ -2,7 +2,8 @@
 
 `--json`: `{"path", "readings": [...], "refused": [{"modality", "reason"}]}`, a reading for each modality that can
 make something of it: `{"modality", "reader", "records", "shape", "channels": [{"name", "kind", "unit", "low", "high"}],
-"label_column", "labels": {name: count}, "conditions", "groups", "official_split", "notes", "megabytes"}`.
+"label_column", "labels": {name: count}, "conditions", "groups", "official_split", "notes", "megabytes", "quality"}`.
+`quality` is what `quality.json` of a run holds: see `synthgen.data.quality`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["inspect"]
 
 _SAMPLE = 256
+_NOTHING_FOUND = "no duplicates, constant channels, rare classes, outliers or leakage between splits found"
 
 
 @reporting
@@ -59,7 +61,7 @@ def inspect(
     refusals: dict[str, SynthgenError] = {}
     for name, reader in _candidates(file, modality, refusals):
         try:
-            readings.append({"modality": name, "reader": reader, **_describe(_open(name, options))})
+            readings.append({"modality": name, "reader": reader, **_describe(_open(name, options), name, options)})
         except SynthgenError as error:
             refusals[name] = error
     if not readings:
@@ -120,7 +122,7 @@ def _open(modality: str, options: DataConfig) -> Source:
     return open_source(modality, options)
 
 
-def _describe(source: Source) -> dict[str, Any]:
+def _describe(source: Source, modality: str, options: DataConfig) -> dict[str, Any]:
     import numpy as np
 
     schema = source.schema
@@ -142,7 +144,21 @@ def _describe(source: Source) -> dict[str, Any]:
         "official_split": None if source.official_split is None else _tally(source.official_split),
         "notes": list(source.notes),
         "megabytes": round(count * math.prod(schema.shape) * 4 / 1e6, 1),
+        "quality": _quality(source, modality, options),
     }
+
+
+def _quality(source: Source, modality: str, options: DataConfig) -> dict[str, Any]:
+    """What deserves attention, with the split that training would make where one can be made."""
+    from synthgen import registry
+    from synthgen.data.quality import check_quality
+    from synthgen.data.split import make_split
+
+    try:
+        split = make_split(source, options, 0)
+    except DataError:
+        split = None
+    return check_quality(source, registry.modality(modality), split).document()
 
 
 def _channels(source: Source, sample: Records) -> list[dict[str, Any]]:
@@ -200,4 +216,5 @@ def _text(path: str, document: dict[str, Any]) -> str:
             "  split     " + ", ".join(f"{name} {count:,}" for name, count in document["official_split"].items())
         )
     lines.extend(f"  note      {note}" for note in document["notes"])
+    lines.extend(f"  quality   {finding}" for finding in document["quality"]["findings"] or [_NOTHING_FOUND])
     return "\n".join(lines)

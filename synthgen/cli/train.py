@@ -55,6 +55,10 @@ def train(
     init: Annotated[
         Path | None, typer.Option("--init", metavar="RUN", help="Start from the weights of another run (fine-tuning).")
     ] = None,
+    continued: Annotated[
+        Path | None,
+        typer.Option("--continue", metavar="RUN", help="Learn --data beside what RUN knows; say what it forgot."),
+    ] = None,
     config: ConfigFileOption = None,
     assignments: SetOption = None,
     force: ForceOption = False,
@@ -90,6 +94,12 @@ def train(
     """
     if minutes is not None and samples is not None:
         raise UsageError("--minutes and --samples are two budgets for one training", hint="Give one of them.")
+    if continued is not None:
+        from synthgen.io.run import read_facts
+
+        if data is None:
+            raise UsageError("--continue learns new data, and none is named", hint="Add --data PATH.")
+        modality = modality or read_facts(continued)["modality"]
     overrides = checked_layers(
         config,
         assignments,
@@ -113,7 +123,9 @@ def train(
     from synthgen.training import train as train_run
 
     with console.progress("train") as progress:
-        run = train_run(overrides, out=out, resume=resume, force=force, init=init, progress=progress)
+        run = train_run(
+            overrides, out=out, resume=resume, force=force, init=init, continued=continued, progress=progress
+        )
     document = describe_run(run)
     console.result(_summary(document), document)
     console.note(f"Next: synthgen generate --run {run.path} --n 1000" + (" --label" if run.schema.labels else ""))

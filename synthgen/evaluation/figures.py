@@ -18,16 +18,19 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from synthgen.api import Modality, Records, Schema
 from synthgen.evaluation.privacy import Pair
 
-__all__ = ["Picture", "closest_pairs", "loss_curves", "png", "themed_svg"]
+__all__ = ["Picture", "closest_pairs", "held_out_curves", "loss_curves", "png", "themed_svg"]
 
 _INK, _SOFT, _LINE, _REAL, _SYNTHETIC = "#010203", "#040506", "#070809", "#0a0b0c", "#0d0e0f"
 _LIGHT = {_INK: "#1b1e23", _SOFT: "#565d68", _LINE: "#dfe1e5", _REAL: "#1f5fa8", _SYNTHETIC: "#c25a12"}
 _DARK = {_INK: "#e7e9ec", _SOFT: "#a3abb7", _LINE: "#343941", _REAL: "#7fb2ec", _SYNTHETIC: "#f0a063"}
 _VARIABLE = {_INK: "--ink", _SOFT: "--soft", _LINE: "--line", _REAL: "--real", _SYNTHETIC: "--synthetic"}
+
+_CURVES = 12  # classes drawn; more cannot be told apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,41 @@ def loss_curves(history: Sequence[Mapping[str, Any]]) -> Figure | None:
     legend = axis.legend(frameon=False, loc="upper right")
     for entry in legend.get_texts():
         entry.set_color(_INK)
+    return figure
+
+
+def held_out_curves(history: Sequence[Mapping[str, Any]]) -> Figure | None:
+    """Held-out loss over records seen by quarter of the noise levels, and by class; None when neither was kept."""
+    rows = [row for row in history if row.get("kind") == "held_out" and row.get("bands")]
+    if len(rows) < 2:
+        return None
+    bands = {f"noise: {name}": index for index, name in enumerate(("lowest", "low", "high", "highest"))}
+    panels = [{name: [row["bands"][index] for row in rows] for name, index in bands.items()}]
+    classes = list(rows[-1].get("classes", {}))
+    if len(classes) > 1:
+        panels.append({name: [row["classes"].get(name, np.nan) for row in rows] for name in classes[:_CURVES]})
+    figure = Figure(figsize=(7.6, 3.1), layout="constrained")
+    seen = [row["samples"] for row in rows]
+    for axis, curves in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        for index, (name, losses) in enumerate(curves.items()):
+            share = index / max(1, len(curves) - 1)
+            axis.plot(seen, losses, color=_REAL, alpha=0.3 + 0.7 * share, linewidth=1.5)
+            axis.annotate(
+                textwrap.shorten(name, 18, placeholder="…"),
+                (seen[-1], losses[-1]),
+                xytext=(4, 0),
+                textcoords="offset points",
+                fontsize=7.5,
+                color=_SOFT,
+                va="center",
+                parse_math=False,
+            )
+        axis.set_xlabel("records seen")
+        axis.set_ylabel("held-out loss")
+        axis.set_yscale("log")
+        axis.xaxis.set_major_locator(MaxNLocator(4))
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        _plain(axis)
     return figure
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthgen.errors import UsageError
 from synthgen.evaluation import page, utility
-from synthgen.evaluation.figures import Picture, closest_pairs, loss_curves, png, themed_svg
+from synthgen.evaluation.figures import Picture, closest_pairs, held_out_curves, loss_curves, png, themed_svg
 from synthgen.evaluation.gates import check_gates, judge_gates, raise_unmet
 from synthgen.evaluation.material import Material, gather
 from synthgen.evaluation.measurement import Measured, ask_model, measure_records
@@ -173,6 +173,10 @@ def _pictures(run: Run, material: Material, found: Measured) -> list[Picture]:
         figure = loss_curves(run.history())
         return None if figure is None else themed_svg(figure)
 
+    def by_noise_and_class() -> str | None:
+        figure = held_out_curves(run.history())
+        return None if figure is None else themed_svg(figure)
+
     pictures = [
         _picture(
             "Training",
@@ -180,6 +184,14 @@ def _pictures(run: Run, material: Material, found: Measured) -> list[Picture]:
             "Loss over records seen. Good: both curves fall and flatten, and the held-out one does not turn up while "
             "the training one goes on falling, which would be the start of memorising. Both are the "
             "weighted denoising error; the training curve has dropout, and the held-out one averaged weights.",
+            themed=True,
+        ),
+        _picture(
+            "Held-out loss by noise level and class",
+            by_noise_and_class,
+            "The held-out loss in each quarter of the noise levels, and by class with the same mixture of levels. "
+            "Good: every curve falls. A class far above the others is harder or rarer; one that turns up alone is "
+            "being memorised.",
             themed=True,
         ),
         _picture(

@@ -49,6 +49,10 @@ def run_card(facts: Mapping[str, Any], config: RunConfig, schema: Schema) -> str
         "Membership in the training set can be inferred from a generative model; this one carries no formal guarantee",
         "of privacy. `synthgen evaluate` measures what can be measured.",
     ]
+    if facts["quality"]:
+        lines += ["", "## What was found in the data", "", *[f"- {finding}" for finding in facts["quality"]]]
+    if facts["remarks"]:
+        lines += ["", "## What was noticed in training", "", *[f"- {remark}" for remark in facts["remarks"]]]
     if facts["notes"]:
         lines += ["", "## What was noted about the data", "", *[f"- {note}" for note in facts["notes"]]]
     return "\n".join(lines) + "\n"

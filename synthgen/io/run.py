@@ -32,7 +32,8 @@ from safetensors.torch import load_file, save_file
 from synthgen import registry
 from synthgen.api import Codec, Modality, Schema, Source
 from synthgen.config import RunConfig, resolve
-from synthgen.data.opening import open_source
+from synthgen.data.augmentation import augmentation_of
+from synthgen.data.opening import open_source, relabel
 from synthgen.data.split import Split
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.errors import DataError, RunError, SynthgenError
@@ -163,7 +164,7 @@ class Run:
                 f"the data at {self.config.data.path} has {len(source)} records, training saw {self.facts['records']}",
                 hint=hint,
             )
-        return source
+        return source if source.schema.labels == self.schema.labels else relabel(source, self.schema)
 
     def history(self) -> list[dict[str, Any]]:
         """The rows of `metrics.jsonl`."""
@@ -229,8 +230,10 @@ def build_denoiser(config: RunConfig, schema: Schema) -> Denoiser:
     """The denoiser that a configuration describes, with fresh weights."""
     network_class = registry.load("networks", config.network.name)
     options = config.network.model_dump(exclude={"name"})
+    augmentation = augmentation_of(config, schema)
+    conditions = schema.conditions if augmentation is None else (*schema.conditions, augmentation.condition)
     try:
-        network = network_class(schema.shape, schema.conditions, **options)
+        network = network_class(schema.shape, conditions, **options)
     except TypeError as error:
         raise SynthgenError(f"network {config.network.name} cannot be built: {error}") from error
     return Denoiser(network, parameterisation=config.noise.parameterisation, sigma_data=config.noise.sigma_data)

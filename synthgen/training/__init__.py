@@ -21,6 +21,7 @@ def train(
     resume: bool = True,
     force: bool = False,
     init: Path | str | None = None,
+    continued: Path | str | None = None,
     progress: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> Run:
     """Train a conditional diffusion model and leave a run.
@@ -32,16 +33,23 @@ def train(
         out: the run's directory; None: `runs/<modality>-<data>-<n>`.
         resume: take up an interrupted run of the same request; a finished one is returned as it is.
         force: replace what stands at `out`.
-        init: a run whose weights are the start, as far as names and shapes agree.
+        init: a run whose weights are the start, as far as names and shapes agree; classes go by name.
+        continued: a run that learns the new data or classes beside what it knows; its modality is taken over.
         progress: called with train events (`kind`, `samples`, `total`, `seconds`, `loss`, `held_out`, ...).
 
     Raises:
         ConfigError, DataError, PluginError, RunError, StorageError, TrainingError: see `synthgen.errors`.
         KeyboardInterrupt: SIGINT or SIGTERM came; a checkpoint was written first.
     """
+    from synthgen.errors import UsageError
+    from synthgen.io.run import read_facts
     from synthgen.training.session import run_training
 
     layers: dict[str, Any] = dict(overrides or {})
+    if init is not None and continued is not None:
+        raise UsageError("a run is either the start of another (init) or continued", hint="Give one of them.")
+    if continued is not None:
+        layers.setdefault("modality", read_facts(Path(continued))["modality"])
     if modality is not None:
         layers["modality"] = modality
     if data is not None:
@@ -52,5 +60,6 @@ def train(
         resume=resume,
         force=force,
         init=None if init is None else Path(init),
+        continued=None if continued is None else Path(continued),
         progress=progress,
     )

@@ -1,8 +1,4 @@
-"""Training data as tensors: small sets encoded once and kept, large ones encoded batch by batch.
-
-The order is a permutation for each pass over the data that depends on (seed, pass) alone, so step k always sees the
-same records, whether or not the run was interrupted before it.
-"""
+"""Training data as tensors: small sets encoded once and kept, large ones encoded batch by batch."""
 
 from __future__ import annotations
 
@@ -11,9 +7,10 @@ import torch
 from numpy.typing import NDArray
 
 from synthgen.api import Batch, Codec, Source
+from synthgen.data.order import Order, Shuffled
 from synthgen.seeding import generator
 
-__all__ = ["EncodedData"]
+__all__ = ["EncodedData", "joined"]
 
 _CACHE_BYTES = 2 << 30
 _CHUNK = 1024
@@ -30,15 +27,15 @@ class EncodedData:
     """
 
     def __init__(self, source: Source, indices: NDArray[np.int64], codec: Codec, *, seed: int) -> None:
+        self.order: Order = Shuffled(len(indices), seed)
         self._source = source
         self._indices = indices
         self._codec = codec
         self._seed = seed
-        self._order: tuple[int, NDArray[np.int64]] = (-1, indices)
         self._cache: Batch | None = None
         size = int(np.prod(source.schema.shape)) * 4 * len(indices)
         if size <= _CACHE_BYTES:
-            self._cache = _joined([self._encode(indices[i : i + _CHUNK]) for i in range(0, len(indices), _CHUNK)])
+            self._cache = joined([self._encode(indices[i : i + _CHUNK]) for i in range(0, len(indices), _CHUNK)])
 
     def __len__(self) -> int:
         return len(self._indices)
@@ -55,15 +52,9 @@ class EncodedData:
             {name: values[rows] for name, values in self._cache.conditions.items()},
         )
 
-    def step(self, samples_seen: int, batch_size: int) -> Batch:
-        """The batch of a training step that comes after `samples_seen` records; it may run over the end of a pass."""
-        chosen = np.empty(batch_size, dtype=np.int64)
-        for row in range(batch_size):
-            turn, position = divmod(samples_seen + row, len(self))
-            if self._order[0] != turn:
-                self._order = (turn, generator(self._seed, "order", step=turn).permutation(len(self)))
-            chosen[row] = self._order[1][position]
-        return self.at(chosen)
+    def step(self, samples_seen: int, batch_size: int, progress: float) -> Batch:
+        """The batch of a training step after `samples_seen` records, at this share of training."""
+        return self.at(self.order.positions(samples_seen, batch_size, progress))
 
     def sample(self, count: int) -> Batch:
         """A fixed selection of at most `count` records."""
@@ -74,7 +65,8 @@ class EncodedData:
         return self._codec.encode(self._source.read(indices))
 
 
-def _joined(batches: list[Batch]) -> Batch:
+def joined(batches: list[Batch]) -> Batch:
+    """Batches one after the other."""
     observed = [batch.observed for batch in batches]
     known = [item for item in observed if item is not None]
     if known and len(known) < len(observed):

@@ -5,6 +5,9 @@ One step, for a batch x_0 with conditions c (Karras et al. 2022):
     sigma ~ density (stratified),  n ~ N(0, I),  c dropped to null now and then
     loss = mean w(sigma) |D(x_0 + sigma n; sigma, c) - x_0|^2 e^{-u(sigma)} + u(sigma)
 
+With `optim.accumulate` the batch goes through the network in parts whose gradients add up: everything is drawn for the
+whole batch first, so the step is the same (dropout draws its masks part by part).
+
 Time is counted in records seen. All random numbers of a step come from (seed, step).
 """
 
@@ -12,30 +15,45 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from synthgen.api import Batch, Condition
-from synthgen.config import RunConfig
+from synthgen.config import NoiseConfig, RunConfig
+from synthgen.data.augmentation import Augmentation
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.guidance import drop
 from synthgen.diffusion.loss import DenoisingLoss
 from synthgen.errors import TrainingError
 from synthgen.nn.ema import PowerEma
 from synthgen.seeding import derive_seed
-from synthgen.training.encoded import EncodedData
+from synthgen.training.instability import GradientWatch
 from synthgen.training.monitor import draw_sigma
+from synthgen.training.noise_scale import NoiseScale
 from synthgen.training.optim import build_optimizer, rate_factor
-from synthgen.training.precision import autocast
+from synthgen.training.precision import autocast, loss_scaler
 from synthgen.training.state import optimizer_tensors, restore_optimizer
 
-__all__ = ["Step", "Trainer"]
+__all__ = ["Step", "Trainer", "TrainingData"]
 
 _BAD_STEPS_IN_A_ROW = 5
 _ROLLBACKS = 3
+_PARTS = 4  # of a batch, for the gradient noise scale
+_FIRST_LEVELS = 0.25  # of the noise levels, where a curriculum begins
+
+
+class TrainingData(Protocol):
+    """What a trainer draws its batches from."""
+
+    def __len__(self) -> int: ...
+
+    def step(self, samples_seen: int, batch_size: int, progress: float) -> Batch:
+        """The batch of the step that comes after `samples_seen` records, at this share of training."""
+        ...
 
 
 @dataclass
@@ -47,17 +65,32 @@ class Step:
     seconds: float
     loss: float
     gradient_norm: float
+    gradient_z: float
     learning_rate: float
     skipped: int
     message: str = ""
 
 
-@dataclass
-class _Good:
-    """The last state known to be good, for a roll-back."""
+@dataclass(frozen=True)
+class _Draw:
+    """A batch with everything random about it, on the CPU."""
 
-    weights: dict[str, Tensor] = field(default_factory=dict)
-    samples: int = 0
+    x: Tensor
+    sigma: Tensor
+    noise: Tensor
+    observed: Tensor | None
+    conditions: Mapping[str, Tensor]
+
+    def parts(self, count: int) -> Iterator[_Draw]:
+        """At most `count` parts of as equal a size as possible."""
+        for rows in torch.arange(len(self.x)).tensor_split(min(count, len(self.x))):
+            yield _Draw(
+                self.x[rows],
+                self.sigma[rows],
+                self.noise[rows],
+                None if self.observed is None else self.observed[rows],
+                {name: values[rows] for name, values in self.conditions.items()},
+            )
 
 
 class Trainer:
@@ -68,18 +101,20 @@ class Trainer:
         denoiser: on its device.
         data: the encoded training split.
         conditions: of the schema, for condition dropout.
-        precision: `fp32` or `bf16`.
+        precision: `fp32`, `bf16` or `fp16`.
+        augmentation: acts on training records with probability `data.augment` each, told to the network.
     """
 
     def __init__(
         self,
         config: RunConfig,
         denoiser: Denoiser,
-        data: EncodedData,
+        data: TrainingData,
         conditions: tuple[Condition, ...],
         *,
         device: torch.device,
         precision: str = "fp32",
+        augmentation: Augmentation | None = None,
     ) -> None:
         self.config = config
         self.denoiser = denoiser
@@ -87,8 +122,10 @@ class Trainer:
         self.conditions = conditions
         self.device = device
         self.precision = precision
+        self.augmentation = augmentation
         self.loss = DenoisingLoss(config.loss.weight, config.loss.uncertainty, config.noise.sigma_data).to(device)
         self.optimizer = build_optimizer([denoiser.network, self.loss], config.optim)
+        self.scaler = loss_scaler(device)
         self.ema = PowerEma(denoiser.network, config.ema.widths)
         self.batch_size = min(config.optim.batch_size, max(8, len(data)))
         self.step_index = 0
@@ -97,8 +134,11 @@ class Trainer:
         self.rate_scale = 1.0
         self.skipped = 0
         self.rollbacks = 0
-        self._good = _Good()
-        self._bad_in_a_row = 0
+        self.bad_in_a_row = 0
+        self.good_samples = 0
+        self.watch = GradientWatch()
+        self.noise_scale = NoiseScale()
+        self._good: dict[str, dict[str, Tensor]] = {}
 
     @property
     def progress(self) -> float:
@@ -120,96 +160,187 @@ class Trainer:
             rate = self.config.optim.lr * self.rate_scale * rate_factor(self.progress, self.config.optim)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            batch = self.data.step(self.samples, self.batch_size)
+            batch = self.data.step(self.samples, self.batch_size, self.progress)
             loss, norm = self._gradients(batch, self.precision)
-            message = ""
+            message, z = "", 0.0
+            self.samples += self.batch_size
             if math.isfinite(loss) and math.isfinite(norm):
-                self._bad_in_a_row = 0
+                self.bad_in_a_row = 0
                 self.optimizer.step()
-                self.samples += self.batch_size
                 self.ema.update(self.samples, self.batch_size)
+                z = self.watch.z(norm)
+                if self.watch.is_spike(z):
+                    message = f"a gradient's norm was {norm:.3g}, {z:.0f} standard deviations above usual"
+            elif self.precision == "fp16" and math.isfinite(loss) and self.scaler.get_scale() > 1:
+                self.skipped += 1  # fp16 overflowed: the scaler halves its scale
             else:
-                self.samples += self.batch_size
                 message = self._after_bad_step()
+            if self.precision == "fp16":
+                self.scaler.update()
             self.step_index += 1
             self.seconds += time.perf_counter() - started
-            yield Step(self.samples, self.progress, self.seconds, loss, norm, rate, self.skipped, message)
+            yield Step(self.samples, self.progress, self.seconds, loss, norm, z, rate, self.skipped, message)
 
     def trial(self, precision: str) -> None:
         """One step's work in the given precision without any effect, for timing."""
-        self._gradients(self.data.step(0, self.batch_size), precision)
+        self._gradients(self.data.step(0, self.batch_size, 0.0), precision)
         self.optimizer.zero_grad(set_to_none=True)
+        self.scaler = loss_scaler(self.device)
+
+    def measure_noise_scale(self, batches: int) -> None:
+        """Take the gradient noise scale at the present weights; nothing else changes.
+
+        Args:
+            batches: how many to spend on it; each costs about one step.
+        """
+        part = self.batch_size // _PARTS
+        if batches < 1 or part < 1:
+            return
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        independent = self.config.noise.model_copy(update={"stratified": False})
+        precision = "fp32" if self.precision == "fp16" else self.precision
+        groups = []
+        for index in range(batches):
+            batch = self.data.step(self.samples + index * self.batch_size, part * _PARTS, self.progress)
+            seed = derive_seed(self.config.train.seed, "noise-scale", step=self.step_index * 1024 + index)
+            draw = self._draw(batch, torch.Generator().manual_seed(seed), independent)
+            squares, mean = [], [torch.zeros_like(p) for p in parameters]
+            for one in draw.parts(_PARTS):
+                self.optimizer.zero_grad(set_to_none=False)
+                self._backward(one, seed, precision, parts=1)
+                gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+                squares.append(_square(gradients))
+                torch._foreach_add_(mean, gradients, alpha=1 / _PARTS)
+            groups.append((squares, _square(mean)))
+        self.optimizer.zero_grad(set_to_none=True)
+        self.noise_scale.add(groups, part)
 
     def remember(self) -> None:
         """Note the present weights as good, to roll back to."""
-        weights = {name: value.detach().clone() for name, value in self.denoiser.network.state_dict().items()}
-        self._good = _Good(weights, self.samples)
-
-    def checkpoint(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, float]]:
-        """Tensors by group, and counters."""
-        tensors = {
-            "network": dict(self.denoiser.network.state_dict()),
-            "loss": dict(self.loss.state_dict()),
-            "optimizer": optimizer_tensors(self.optimizer),
-            "ema": self.ema.state_dict(),
+        self._good = {
+            name: {key: value.detach().clone() for key, value in module.state_dict().items()}
+            for name, module in self._modules().items()
         }
-        counters = {name: getattr(self, name) for name in _COUNTERS}
+        self.good_samples = self.samples
+
+    def checkpoint(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+        """Tensors by group, and JSON-able counters."""
+        tensors = {name: dict(module.state_dict()) for name, module in self._modules().items()}
+        tensors |= {f"good {name}": state for name, state in self._good.items()}
+        tensors |= {"optimizer": optimizer_tensors(self.optimizer), "ema": self.ema.state_dict()}
+        counters: dict[str, Any] = {name: getattr(self, name) for name in _COUNTERS}
+        counters |= {
+            "watch": asdict(self.watch),
+            "noise_scale": asdict(self.noise_scale),
+            "scaler": self.scaler.state_dict(),
+        }
         return tensors, counters
 
-    def restore(self, tensors: dict[str, dict[str, Tensor]], counters: dict[str, float]) -> None:
+    def restore(self, tensors: dict[str, dict[str, Tensor]], counters: dict[str, Any]) -> None:
         """The inverse of `checkpoint`."""
-        self.denoiser.network.load_state_dict(tensors["network"])
-        self.loss.load_state_dict(tensors.get("loss", {}))
+        for name, module in self._modules().items():
+            module.load_state_dict(tensors.get(name, {}))
+            if "good network" in tensors:
+                good = tensors.get(f"good {name}", {})
+                self._good[name] = {key: value.to(self.device) for key, value in good.items()}
         restore_optimizer(self.optimizer, tensors.get("optimizer", {}))
         self.ema.load_state_dict(tensors["ema"])
         for name in _COUNTERS:
             setattr(self, name, counters[name])
+        self.watch = GradientWatch(**counters["watch"])
+        self.noise_scale = NoiseScale(**counters["noise_scale"])
+        self.scaler.load_state_dict(counters["scaler"])
+
+    def _modules(self) -> dict[str, nn.Module]:
+        """What may have weights; a loss without any leaves no group in a checkpoint."""
+        return {"network": self.denoiser.network, "loss": self.loss}
 
     def _gradients(self, batch: Batch, precision: str) -> tuple[float, float]:
+        """Leave the clipped gradients of a batch; its mean weighted error and the norm before clipping."""
         seed = derive_seed(self.config.train.seed, "step", step=self.step_index)
-        generator = torch.Generator().manual_seed(seed)
-        sigma = draw_sigma(self.config.noise, len(batch.x), generator)
-        noise = torch.randn(batch.x.shape, generator=generator)
-        conditions = drop(batch.conditions, self.conditions, generator)
+        draw = self._draw(batch, torch.Generator().manual_seed(seed), self.config.noise)
         self.optimizer.zero_grad(set_to_none=True)
-        observed = None if batch.observed is None else batch.observed.to(self.device)
-        cuda = [self.device.index or 0] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=cuda):  # dropout draws from the global generator
-            torch.manual_seed(seed)
-            with autocast(self.device, precision):
-                loss, error = self.loss(
-                    self.denoiser,
-                    batch.x.to(self.device),
-                    sigma.to(self.device),
-                    noise.to(self.device),
-                    observed,
-                    {name: values.to(self.device) for name, values in conditions.items()},
-                )
-            loss.backward()
+        error = self._backward(draw, seed, precision, parts=self.config.optim.accumulate)
+        if precision == "fp16":
+            self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(
             [p for group in self.optimizer.param_groups for p in group["params"]], self.config.optim.clip
         )
-        return float(error.mean()), float(norm)  # without the learned weight: comparable with the held-out loss
+        return error, float(norm)
+
+    def _draw(self, batch: Batch, generator: torch.Generator, noise: NoiseConfig) -> _Draw:
+        sigma = draw_sigma(noise, len(batch.x), generator, top=self._noise_top)
+        normal = torch.randn(batch.x.shape, generator=generator)
+        conditions = drop(batch.conditions, self.conditions, generator)
+        x, observed = batch.x, batch.observed
+        if self.augmentation is not None:
+            x, observed, vector = self.augmentation(
+                x, observed, probability=self.config.data.augment, generator=generator
+            )
+            conditions[self.augmentation.condition.name] = vector
+        return _Draw(x, sigma, normal, observed, conditions)
+
+    @property
+    def _noise_top(self) -> float:
+        """Share of the noise levels in use, from the highest down (Kim et al. 2024, arXiv:2403.10348)."""
+        share = self.config.train.noise_curriculum
+        return 1.0 if share == 0 else min(1.0, _FIRST_LEVELS + (1 - _FIRST_LEVELS) * self.progress / share)
+
+    def _backward(self, draw: _Draw, seed: int, precision: str, *, parts: int) -> float:
+        """Add the gradient of the mean loss; the mean error without the learned weight, as held-out losses are."""
+        total = 0.0
+        cuda = [self.device.index or 0] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=cuda):  # dropout draws from the global generator
+            torch.manual_seed(seed)
+            for part in draw.parts(parts) if parts > 1 else [draw]:
+                share = len(part.x) / len(draw.x)
+                with autocast(self.device, precision):
+                    loss, error = self.loss(
+                        self.denoiser,
+                        part.x.to(self.device),
+                        part.sigma.to(self.device),
+                        part.noise.to(self.device),
+                        None if part.observed is None else part.observed.to(self.device),
+                        {name: values.to(self.device) for name, values in part.conditions.items()},
+                    )
+                loss = loss if parts == 1 else loss * share
+                (self.scaler.scale(loss) if precision == "fp16" else loss).backward()
+                total += share * float(error.mean())
+        return total
 
     def _after_bad_step(self) -> str:
         self.skipped += 1
-        self._bad_in_a_row += 1
-        if self._bad_in_a_row < _BAD_STEPS_IN_A_ROW:
+        self.bad_in_a_row += 1
+        if self.bad_in_a_row < _BAD_STEPS_IN_A_ROW:
             return "a step with a non-finite loss or gradient was skipped"
-        if self.rollbacks >= _ROLLBACKS or not self._good.weights:
+        if self.rollbacks >= _ROLLBACKS or not self._good:
             raise TrainingError(
                 f"the loss is not finite after {self.samples:,} records and {self.rollbacks} roll-backs",
                 hint="Lower optim.lr, set train.precision=fp32, and look for extreme values: synthgen inspect.",
             )
         self.rollbacks += 1
-        self._bad_in_a_row = 0
+        self.bad_in_a_row = 0
         self.rate_scale /= 2
-        self.denoiser.network.load_state_dict(self._good.weights)
+        for name, module in self._modules().items():
+            module.load_state_dict(self._good[name])
         self.optimizer.state.clear()
         return (
             f"{_BAD_STEPS_IN_A_ROW} steps in a row were not finite: went back to the weights after "
-            f"{self._good.samples:,} records and halved the learning rate"
+            f"{self.good_samples:,} records and halved the learning rate"
         )
 
 
-_COUNTERS = ("step_index", "samples", "seconds", "rate_scale", "skipped", "rollbacks")
+def _square(gradients: list[Tensor]) -> float:
+    return float(torch.stack(torch._foreach_norm(gradients)).square().sum())
+
+
+_COUNTERS = (
+    "step_index",
+    "samples",
+    "seconds",
+    "rate_scale",
+    "skipped",
+    "rollbacks",
+    "bad_in_a_row",
+    "good_samples",
+)

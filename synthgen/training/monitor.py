@@ -8,6 +8,8 @@ where a model begins to remember its training set (arXiv:2505.16959).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,17 +21,25 @@ from synthgen.diffusion.loss import DenoisingLoss
 from synthgen.diffusion.sigma import sigma_of_quantile, stratified_quantiles
 from synthgen.seeding import derive_seed
 
-__all__ = ["HeldOut", "Turn", "draw_sigma"]
+__all__ = ["HeldOut", "HeldOutLoss", "Turn", "draw_sigma"]
 
 _BANDS = 4
 
 
-def draw_sigma(config: NoiseConfig, count: int, generator: torch.Generator) -> Tensor:
-    """Noise levels for a batch, `(count,)`, from the training density."""
+def draw_sigma(config: NoiseConfig, count: int, generator: torch.Generator, *, top: float = 1.0) -> Tensor:
+    """Noise levels for a batch, `(count,)`, from the training density.
+
+    Args:
+        config: the density.
+        count: how many.
+        generator: source of the draws.
+        top: share of the density that is used, from its highest noise levels down.
+    """
     if config.stratified:
         quantiles = stratified_quantiles(count, generator)
     else:
         quantiles = torch.rand(count, generator=generator).clamp(1e-6, 1 - 1e-6)
+    quantiles = 1 - top * (1 - quantiles) if top < 1 else quantiles
     # The density reaches a little beyond the range that sampling uses.
     return sigma_of_quantile(
         config.density,
@@ -41,6 +51,21 @@ def draw_sigma(config: NoiseConfig, count: int, generator: torch.Generator) -> T
     )
 
 
+@dataclass(frozen=True)
+class HeldOutLoss:
+    """The held-out loss in total, by noise level and by class.
+
+    Args:
+        total: over all records and noise levels.
+        bands: in each quarter of the noise levels, from low to high.
+        classes: by class name; each class has the same mixture of noise levels. Empty without labels.
+    """
+
+    total: float
+    bands: tuple[float, ...]
+    classes: Mapping[str, float]
+
+
 class HeldOut:
     """Measures the held-out loss.
 
@@ -49,22 +74,27 @@ class HeldOut:
         noise: the training density.
         seed: of the fixed noise.
         repeats: noise draws a record, so that a small set still gives a steady figure.
+        labels: names of the classes in the condition `label`.
     """
 
-    def __init__(self, batch: Batch, noise: NoiseConfig, *, seed: int, repeats: int) -> None:
+    def __init__(
+        self, batch: Batch, noise: NoiseConfig, *, seed: int, repeats: int, labels: Sequence[str] = ()
+    ) -> None:
         generator = torch.Generator().manual_seed(derive_seed(seed, "held-out"))
         rows = torch.arange(len(batch.x)).repeat(repeats)
-        order = torch.randperm(len(rows), generator=generator)
         self._x = batch.x[rows]
         self._observed = None if batch.observed is None else batch.observed[rows]
         self._conditions = {name: values[rows] for name, values in batch.conditions.items()}
-        self._sigma = draw_sigma(noise, len(rows), generator).sort().values[order]
+        self._labels = tuple(labels)
+        classes = self._conditions.get("label") if self._labels else None
+        self._classes = torch.zeros(len(rows), dtype=torch.int64) if classes is None else classes
+        self._sigma = draw_sigma(noise, len(rows), generator).sort().values[_spread(self._classes, generator)]
         self._noise = torch.randn(self._x.shape, generator=generator)
         self._loss = DenoisingLoss("edm", False, noise.sigma_data)
 
     @torch.no_grad()
-    def measure(self, denoiser: Denoiser, device: torch.device) -> tuple[float, list[float]]:
-        """The held-out loss, and the loss in each quarter of the noise range from low to high."""
+    def measure(self, denoiser: Denoiser, device: torch.device) -> HeldOutLoss:
+        """The loss with the weights as they are, without dropout."""
         was_training = denoiser.training
         denoiser.eval()
         errors = []
@@ -81,7 +111,25 @@ class HeldOut:
         denoiser.train(was_training)
         error = torch.cat(errors)
         by_noise = error[self._sigma.argsort()]
-        return float(error.mean()), [float(band.mean()) for band in by_noise.chunk(_BANDS)]
+        return HeldOutLoss(
+            float(error.mean()),
+            tuple(float(band.mean()) for band in by_noise.chunk(_BANDS)),
+            {
+                name: float(error[self._classes == index].mean())
+                for index, name in enumerate(self._labels)
+                if bool((self._classes == index).any())
+            },
+        )
+
+
+def _spread(classes: Tensor, generator: torch.Generator) -> Tensor:
+    """A rank for each row, `(N,)`, such that the ranks of every class spread evenly over all of them."""
+    place = torch.zeros(len(classes), dtype=torch.float64)
+    for index in torch.bincount(classes + 1).nonzero().flatten() - 1:  # -1: no class
+        rows = (classes == index).nonzero().flatten()
+        jitter = torch.rand(len(rows), dtype=torch.float64, generator=generator)
+        place[rows] = (torch.randperm(len(rows), generator=generator) + jitter) / len(rows)
+    return place.argsort().argsort()
 
 
 class Turn:

@@ -1,16 +1,26 @@
-"""Optimiser and learning rate: decay on matrices only; warm-up, constant, linear cooldown to zero.
+"""Optimiser and learning rate by name: decay on matrices only; warm-up, then one of three schedules.
 
-The cooldown matters: at equal loss, an unannealed run samples worse (Schaipp 2025, arXiv:2510.19376).
+    cooldown   peak, then linearly to zero over the last share of training (default)
+    cosine     half a cosine from the peak to zero
+    constant   peak to the end; for runs whose end is not known
+
+The fall to zero matters: at equal loss, an unannealed run samples worse (Schaipp 2025, arXiv:2510.19376).
+
+    adamw      Loshchilov & Hutter 2019, arXiv:1711.05101         rmsprop   Tieleman & Hinton 2012, lecture 6.5
+    adam       Kingma & Ba 2015, arXiv:1412.6980                  sgd       with Nesterov's momentum
+    muon       `synthgen.training.muon`                           lamb      `synthgen.training.lamb`
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
 from torch import nn
 
 from synthgen.config import OptimConfig
+from synthgen.training.lamb import Lamb
 from synthgen.training.muon import Muon
 
 __all__ = ["build_optimizer", "rate_factor"]
@@ -19,7 +29,7 @@ _HIDDEN = 16
 
 
 def build_optimizer(modules: Iterable[nn.Module], config: OptimConfig) -> torch.optim.Optimizer:
-    """An optimiser over the modules' parameters, weight decay on those with two or more dimensions."""
+    """An optimiser over the modules' trainable parameters, weight decay on those with two or more dimensions."""
     parameters = [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
@@ -30,6 +40,10 @@ def build_optimizer(modules: Iterable[nn.Module], config: OptimConfig) -> torch.
             return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, fused=True)
         case "adam":
             return torch.optim.Adam(groups, lr=config.lr, betas=config.betas, fused=True)
+        case "rmsprop":
+            return torch.optim.RMSprop(groups, lr=config.lr, alpha=config.betas[1])
+        case "lamb":
+            return Lamb([{**groups[0], "trust": True}, {**groups[1], "trust": False}], lr=config.lr, betas=config.betas)
         case "muon":
             # Hidden matrices are orthogonalised; what has few rows or columns (input, output, embeddings) is not.
             hidden = [p for p in parameters if p.ndim >= 2 and min(p.shape[0], p[0].numel()) >= _HIDDEN]
@@ -47,5 +61,12 @@ def build_optimizer(modules: Iterable[nn.Module], config: OptimConfig) -> torch.
 def rate_factor(progress: float, config: OptimConfig) -> float:
     """The learning rate as a share of its peak, at a progress of training in [0, 1]."""
     rise = min(1.0, progress / config.warmup) if config.warmup else 1.0
-    fall = min(1.0, (1.0 - progress) / config.cooldown) if config.cooldown else 1.0
+    match config.schedule:
+        case "cooldown":
+            fall = min(1.0, (1.0 - progress) / config.cooldown) if config.cooldown else 1.0
+        case "cosine":
+            past = max(0.0, progress - config.warmup) / (1.0 - config.warmup)
+            fall = 0.5 * (1.0 + math.cos(math.pi * past))
+        case "constant":
+            fall = 1.0
     return max(0.0, min(rise, fall))

@@ -14,10 +14,14 @@ from numpy.typing import NDArray
 from synthgen import registry
 from synthgen.api import Codec, Modality, Records, Schema, Source
 from synthgen.config import RunConfig, merge, resolve
-from synthgen.data.opening import open_source
+from synthgen.data.opening import open_source, relabel
+from synthgen.data.order import Balanced, Graded, Order, Shuffled
+from synthgen.data.quality import Quality, check_quality
 from synthgen.data.split import Split, make_split
 from synthgen.errors import ConfigError, DataError
+from synthgen.io.run import Run
 from synthgen.seeding import generator
+from synthgen.training.continuing import Old, Rehearsed, extended, open_old
 from synthgen.training.encoded import EncodedData
 
 __all__ = ["Prepared", "prepare"]
@@ -25,6 +29,7 @@ __all__ = ["Prepared", "prepare"]
 _CHUNK = 1024
 _BANK_ROWS = 20_000
 _DISTANCE_ROWS = 1_000
+_KEPT = ("network", "noise", "loss", "ema", "sampling")  # of a run that is continued
 _FEWEST_SAMPLES, _MOST_SAMPLES, _PASSES = 30_000, 1_000_000, 60
 
 
@@ -38,17 +43,20 @@ class Prepared:
     schema: Schema
     split: Split
     codec: Codec
-    data: EncodedData
+    data: EncodedData | Rehearsed
     watched: EncodedData
     bank: dict[str, torch.Tensor]
     label_counts: list[int]
+    quality: Quality
+    old: Old | None = None
 
 
-def prepare(overrides: Mapping[str, Any]) -> Prepared:
+def prepare(overrides: Mapping[str, Any], continued: Run | None = None) -> Prepared:
     """Open the data, split it, fit the codec and settle the configuration.
 
     Args:
         overrides: the user's own choices as nested dictionaries; `modality` is among them.
+        continued: a run whose codec, classes, network and noise levels are kept, see `synthgen.training.continuing`.
 
     Raises:
         ConfigError, DataError, PluginError: whatever is wrong with them.
@@ -64,14 +72,30 @@ def prepare(overrides: Mapping[str, Any]) -> Prepared:
     split = make_split(source, first.data, first.train.seed)
     schema = source.schema
     chosen = modality.configure(schema, len(split.train))
+    kept: dict[str, Any] = {}
+    if continued is not None:
+        schema = extended(schema, continued.schema)
+        source = relabel(source, schema)
+        kept = {name: part for name, part in continued.config.model_dump().items() if name in _KEPT}
     path = first.data.path or modality.demo
     path = str(Path(path).absolute()) if Path(path).exists() else path  # a run must find its data from anywhere
-    config = resolve([chosen, presets[first.preset], overrides, {"data": {"path": path}}])
-    codec = modality.codec(schema).fit(_chunks(source, split.train))
+    config = resolve([chosen, presets[first.preset], kept, overrides, {"data": {"path": path}}])
+    codec = _codec(modality, schema, source, split, continued)
     seed = config.train.seed
-    data = EncodedData(source, split.train, codec, seed=seed)
-    _check_finite(data)
-    config = _settle(config, data)
+    new = EncodedData(source, split.train, codec, seed=seed)
+    _check_finite(new)
+    config = _settle(config, new)
+    new.order = _order(config, new, None if source.labels is None else source.labels[split.train])
+    counts = _count(source, split.train, len(schema.labels))
+    old = None
+    data: EncodedData | Rehearsed = new
+    if continued is not None:
+        wanted = config.train.rehearsal_records if config.train.rehearsal else 0
+        old = open_old(continued, schema, codec, records=wanted, seed=seed)
+        if old.buffer is not None:
+            data = Rehearsed(new, old.buffer, share=config.train.rehearsal)
+            for index, count in enumerate(continued.facts["label_counts"]):
+                counts[index] += count
     return Prepared(
         config=config,
         modality=modality,
@@ -82,8 +106,19 @@ def prepare(overrides: Mapping[str, Any]) -> Prepared:
         data=data,
         watched=EncodedData(source, split.watched, codec, seed=seed),
         bank=data.sample(_BANK_ROWS).conditions,
-        label_counts=_count(source, split.train),
+        label_counts=counts,
+        quality=check_quality(source, modality, split, seed=seed),
+        old=old,
     )
+
+
+def _codec(modality: Modality, schema: Schema, source: Source, split: Split, continued: Run | None) -> Codec:
+    """Fitted on the training records; of a continued run, as it was fitted then."""
+    codec = modality.codec(schema)
+    if continued is None:
+        return codec.fit(_chunks(source, split.train))
+    facts, tensors = continued.codec().state()
+    return codec.load_state(facts, tensors)
 
 
 def _chunks(source: Source, indices: NDArray[np.int64]) -> Iterator[Records]:
@@ -91,11 +126,44 @@ def _chunks(source: Source, indices: NDArray[np.int64]) -> Iterator[Records]:
         yield source.read(indices[start : start + _CHUNK])
 
 
-def _count(source: Source, indices: NDArray[np.int64]) -> list[int]:
+def _count(source: Source, indices: NDArray[np.int64], classes: int) -> list[int]:
     if source.labels is None:
         return []
-    counts: list[int] = np.bincount(source.labels[indices], minlength=len(source.schema.labels)).tolist()
+    counts: list[int] = np.bincount(source.labels[indices], minlength=classes).tolist()
     return counts
+
+
+def _order(config: RunConfig, data: EncodedData, labels: NDArray[np.int64] | None) -> Order:
+    """The order of training records that the configuration asks for.
+
+    Raises:
+        ConfigError: balanced classes without classes.
+    """
+    seed = config.train.seed
+    order: Order = Shuffled(len(data), seed)
+    if config.data.balance:
+        if labels is None:
+            raise ConfigError("data.balance needs labels, and the data has none", hint="Leave data.balance at 0.")
+        order = Balanced(labels, seed, balance=config.data.balance)
+    if config.train.data_curriculum:
+        order = Graded(_difficulty(data, labels), order, seed=seed, share=config.train.data_curriculum)
+    return order
+
+
+def _difficulty(data: EncodedData, labels: NDArray[np.int64] | None) -> NDArray[np.float64]:
+    """How far each record lies from the mean of its class, over the class's usual distance, `(N,)`."""
+    classes = np.zeros(len(data), dtype=np.int64) if labels is None else labels
+    pieces = [np.arange(start, min(start + _CHUNK, len(data))) for start in range(0, len(data), _CHUNK)]
+    known, place = np.unique(classes, return_inverse=True)
+    total = torch.zeros(len(known), int(np.prod(data.at(np.arange(1)).x.shape)), dtype=torch.float64)
+    for rows in pieces:
+        total.index_add_(0, torch.from_numpy(place[rows]), data.at(rows).x.flatten(1).double())
+    means = total / torch.from_numpy(np.bincount(place))[:, None]
+    distance = np.concatenate(
+        [(data.at(rows).x.flatten(1).double() - means[place[rows]]).norm(dim=1).numpy() for rows in pieces]
+    )
+    usual = np.array([np.median(distance[place == k]) for k in range(len(known))])
+    return np.asarray(distance / np.maximum(usual[place], 1e-12))
 
 
 def _check_finite(data: EncodedData) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
-import re
+import math
 import shutil
 import signal
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,23 +22,27 @@ import torch
 from synthgen import registry
 from synthgen.api import API_VERSION
 from synthgen.config import dump_toml, merge, resolve
-from synthgen.errors import RunError, UsageError
+from synthgen.data.augmentation import augmentation_of
+from synthgen.errors import ConfigError, UsageError
 from synthgen.io.atomic import make_directory, remove_leftovers, sha256_of, write_text
 from synthgen.io.card import run_card, versions
-from synthgen.io.lock import OWNER, locked
+from synthgen.io.lock import locked
 from synthgen.io.run import Run, build_denoiser, load_tensors, read_facts, save_tensors
+from synthgen.nn.lora import merged
 from synthgen.plugins import plugin_host
+from synthgen.training.continuing import Forgetting
 from synthgen.training.loop import Step, Trainer
-from synthgen.training.monitor import HeldOut, Turn
+from synthgen.training.place import clear, place
 from synthgen.training.precision import choose_device, choose_precision, seconds_a_step
 from synthgen.training.prepare import Prepared, prepare
+from synthgen.training.starting import adapt, freeze, take_weights
 from synthgen.training.state import load_checkpoint, save_checkpoint
+from synthgen.training.watching import Watching
 
 __all__ = ["run_training"]
 
 Progress = Callable[[Mapping[str, Any]], None]
 
-_WATCHED_RECORDS = 256
 _LONGEST_DEFAULT_SECONDS = 900
 _LOGGED_ROWS = 400
 
@@ -48,18 +54,24 @@ def run_training(
     resume: bool,
     force: bool,
     init: Path | None,
+    continued: Path | None,
     progress: Progress | None,
 ) -> Run:
     """See `synthgen.train`."""
-    path = _place(overrides, out, resume=resume, force=force)
+    request = {"overrides": overrides, "init": None if init is None else str(init.absolute())}
+    if continued is not None:
+        request["continue"] = str(continued.absolute())
+    path = place(request, out, resume=resume, force=force)
     with locked(path, "training"):
         if force:
-            _clear(path)
-        return _train_in(path, overrides, init, progress)
+            clear(path)
+        return _train_in(path, request, init, continued, progress)
 
 
-def _train_in(path: Path, overrides: Mapping[str, Any], init: Path | None, progress: Progress | None) -> Run:
-    request = {"overrides": overrides, "init": None if init is None else str(init.absolute())}
+def _train_in(
+    path: Path, request: dict[str, Any], init: Path | None, continued: Path | None, progress: Progress | None
+) -> Run:
+    overrides: Mapping[str, Any] = request["overrides"]
     if (path / "run.json").exists():
         facts = read_facts(path)
         if facts.get("request") != json.loads(json.dumps(request)):
@@ -70,7 +82,9 @@ def _train_in(path: Path, overrides: Mapping[str, Any], init: Path | None, progr
             return Run.open(path)
     begun = _settled_before(path)
     asked = overrides if begun is None else begun
-    session = _Session(path, request, prepare(asked), init, progress)
+    old = None if continued is None else Run.open(continued)
+    start = old or (None if init is None else Run.open(init))
+    session = _Session(path, request, prepare(asked, old), start, progress)
     if begun is None and not {"samples", "minutes"} & dict(overrides.get("train", {})).keys():
         session.shorten_default_budget()
     return session.run()
@@ -85,10 +99,10 @@ def _settled_before(path: Path) -> dict[str, Any] | None:
 
 
 class _Session:
-    """The mutable state around a `Trainer`: log, checkpoints, held-out losses, best weights."""
+    """The mutable state around a `Trainer`: log, checkpoints, what is watched."""
 
     def __init__(
-        self, path: Path, request: dict[str, Any], prepared: Prepared, init: Path | None, progress: Progress | None
+        self, path: Path, request: dict[str, Any], prepared: Prepared, start: Run | None, progress: Progress | None
     ) -> None:
         self.path = path
         self.prepared = prepared
@@ -104,6 +118,7 @@ class _Session:
             "split": prepared.split.sizes(),
             "label_counts": prepared.label_counts,
             "notes": list(prepared.source.notes),
+            "quality": list(prepared.quality.findings),
             "request": request,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "files": {},
@@ -112,25 +127,25 @@ class _Session:
             torch.set_num_threads(self.config.train.threads)
         self.device = choose_device()
         torch.manual_seed(self.config.train.seed)
-        self.denoiser = build_denoiser(self.config, prepared.schema).to(self.device)
+        self.messages: list[str] = []
+        self.denoiser = build_denoiser(self.config, prepared.schema)
+        self._start_from(start)
+        self.denoiser = self.denoiser.to(self.device)
         self.trainer = Trainer(
-            self.config, self.denoiser, prepared.data, prepared.schema.conditions, device=self.device
+            self.config,
+            self.denoiser,
+            prepared.data,
+            prepared.schema.conditions,
+            device=self.device,
+            augmentation=augmentation_of(self.config, prepared.schema),
         )
-        watched = prepared.watched.sample(_WATCHED_RECORDS)
-        self.held_out = HeldOut(
-            watched, self.config.noise, seed=self.config.train.seed, repeats=-(-_WATCHED_RECORDS // len(watched.x))
-        )
-        self.average = build_denoiser(self.config, prepared.schema).to(self.device)
-        self.turn = Turn()
-        self.best: dict[str, torch.Tensor] = {}
-        self.measured = 0
+        average = copy.deepcopy(self.denoiser)
+        self.watching = Watching(prepared, self.trainer, average, path, record=self._row, note=self._note)
         self.log: list[dict[str, Any]] = []
         self.trainer.precision = choose_precision(self.config.train.precision, self.trainer.trial)
         self._settle({"precision": self.trainer.precision})
         self.facts["precision"] = self.trainer.precision
-        self.message = ""
-        self.loggers = [(record, make(path)) for record, make in _loggers()]
-        self._start_from(init)
+        self.loggers = [(record, make(path)) for record, make in _loggers(self.config.train.loggers)]
         self._take_up()
 
     def shorten_default_budget(self) -> None:
@@ -142,7 +157,7 @@ class _Session:
             return
         fitting = round(fitting, 2 - len(str(fitting)))
         self._settle({"samples": fitting})
-        self.message = (
+        self.messages.append(
             f"about {_LONGEST_DEFAULT_SECONDS // 60} minutes on this machine allow {fitting:,} samples; "
             "--samples or --minutes asks for more"
         )
@@ -156,14 +171,17 @@ class _Session:
         """Train, then write the finished run."""
         self._write_description()
         opening = f"training on {len(self.prepared.data):,} records, {self._size():,} parameters"
-        self._tell("start", message="; ".join(part for part in (opening, self.message) if part))
-        ended = "the budget was used"
+        self._tell("start", message="; ".join([opening, *self.messages]))
+        for finding in self.prepared.quality.findings:
+            self._tell("start", message=f"about the data: {finding}")
+        ended: str | None = None
         saved = time.monotonic()
         with _signals() as stop:
             for step in self.trainer.steps():
                 self._record(step)
-                if self._due(step.progress) and self._measure(step) and self.config.train.early_stop:
-                    ended = "the held-out loss had turned up"
+                reason = self.watching.after(step)
+                if reason is not None and self.config.train.early_stop:
+                    ended = reason
                     break
                 if stop.is_set():
                     self._save()
@@ -174,18 +192,25 @@ class _Session:
         return self._finish(ended)
 
     def _size(self) -> int:
-        return sum(parameter.numel() for parameter in self.denoiser.network.parameters())
+        return sum(weight.numel() for weight in merged(dict(self.denoiser.network.named_parameters())).values())
 
-    def _start_from(self, init: Path | None) -> None:
-        if init is None:
+    def _start_from(self, run: Run | None) -> None:
+        """Take over another run's weights, freeze what is to stay, and say what did not match."""
+        train, network = self.config.train, self.denoiser.network
+        if run is None:
+            for key in ("freeze", "lora_rank"):
+                if getattr(train, key):
+                    raise ConfigError(f"train.{key} needs trained weights to begin with", hint="Add --init RUN.")
             return
-        weights = load_tensors(Run.open(init).path / "model.safetensors")
-        own = self.denoiser.network.state_dict()
-        fitting = {n: w for n, w in weights.items() if n in own and own[n].shape == w.shape}
-        if not fitting:
-            raise RunError(f"no weight of {init} fits this network", hint="Train with the network of that run.")
-        self.denoiser.network.load_state_dict({**own, **fitting})
-        self.facts["init"] = {"run": str(init), "taken": len(fitting), "fresh": sorted(own.keys() - fitting.keys())}
+        weights = load_tensors(run.path / "model.safetensors")
+        taken = take_weights(network, weights, labels=self.prepared.schema.labels, others=run.schema.labels)
+        self.facts["init"] = {"run": str(run.path), **asdict(taken)}
+        self.messages.append(f"from {run.path}: {taken.sentence()}")
+        if train.lora_rank:
+            left = adapt(network, train.lora_rank, trainable=(*taken.fresh, *taken.partly))
+            self.messages.append(f"{left:,} numbers are trained, in adapters of rank {train.lora_rank}")
+        if train.freeze:
+            self.messages.append(f"{freeze(network, train.freeze):,} numbers are frozen")
 
     def _take_up(self) -> None:
         found = load_checkpoint(self.path)
@@ -193,9 +218,7 @@ class _Session:
             return
         tensors, facts = found
         self.trainer.restore(tensors, facts["trainer"])
-        self.turn.lowest, self.turn.lowest_at = facts["lowest"]
-        self.best = tensors.get("best", {})
-        self.measured = facts["measured"]
+        self.watching.restore(facts["watching"], tensors.get("best", {}))
         self.log = facts["log"]
 
     def _write_description(self) -> None:
@@ -212,67 +235,44 @@ class _Session:
         write_text(self.path / "codec.json", json.dumps(facts, indent=2))
         save_tensors(self.path / "codec.safetensors", tensors)
         save_tensors(self.path / "conditions.safetensors", p.bank)
+        write_text(self.path / "quality.json", json.dumps(p.quality.document(), indent=2, ensure_ascii=False))
 
     def _record(self, step: Step) -> None:
-        every = 1 / _LOGGED_ROWS
         last = self.log[-1]["progress"] if self.log else -1.0
         if step.message:
-            self.log.append({"kind": "note", "samples": step.samples, "progress": step.progress, "text": step.message})
-            self._tell("step", message=step.message)
-        elif step.progress - last >= every:
-            row = {
-                "kind": "step",
-                "samples": step.samples,
-                "progress": step.progress,
-                "loss": step.loss,
-                "lr": step.learning_rate,
-                "grad_norm": step.gradient_norm,
-                "seconds": round(step.seconds, 2),
-            }
-            self.log.append(row)
-            self._tell("step", loss=step.loss)
+            self._note(step, step.message)
+        elif step.progress - last >= 1 / _LOGGED_ROWS and math.isfinite(step.gradient_norm):
+            row = {"loss": step.loss, "lr": step.learning_rate, "grad_norm": step.gradient_norm}
+            self._row("step", step, {**row, "grad_z": round(step.gradient_z, 2), "seconds": round(step.seconds, 2)})
 
-    def _due(self, progress: float) -> bool:
-        return progress * self.config.train.held_out_every >= self.measured + 1
+    def _row(self, kind: str, step: Step, figures: dict[str, Any]) -> None:
+        self.log.append({"kind": kind, "samples": step.samples, "progress": step.progress, **figures})
+        told = {"held_out" if name == "loss" and kind == "held_out" else name: f for name, f in figures.items()}
+        self._tell(kind, **{name: figure for name, figure in told.items() if name != "seconds"})
 
-    def _measure(self, step: Step) -> bool:
-        """Log the held-out loss of the middle average; whether it has turned up."""
-        started = time.perf_counter()
-        self.measured = int(step.progress * self.config.train.held_out_every)
-        widths = self.trainer.ema.widths
-        width = widths[len(widths) // 2]
-        loss, bands = self._held_out_loss(width)
-        self.trainer.remember()
-        if self.turn.lower(loss, step.progress):
-            self.best = self.trainer.ema.state(width)
-        row = {"samples": step.samples, "progress": step.progress, "loss": loss, "bands": bands, "ema_width": width}
-        self.log.append({"kind": "held_out", **row})
-        self.trainer.seconds += time.perf_counter() - started
-        self._tell("held_out", held_out=loss)
-        return self.turn.turned_up(loss, step.progress)
-
-    def _held_out_loss(self, width: float) -> tuple[float, list[float]]:
-        self.average.network.load_state_dict(self.trainer.ema.state(width), strict=False)
-        return self.held_out.measure(self.average, self.device)
+    def _note(self, step: Step, text: str) -> None:
+        self.log.append({"kind": "note", "samples": step.samples, "progress": step.progress, "text": text})
+        self._tell("step", message=text)
 
     def _save(self) -> None:
         tensors, counters = self.trainer.checkpoint()
         facts = {
             "trainer": counters,
-            "lowest": [self.turn.lowest, self.turn.lowest_at],
-            "measured": self.measured,
+            "watching": self.watching.state(),
             "log": self.log,
         }
-        save_checkpoint(self.path, {**tensors, "best": self.best}, facts)
+        save_checkpoint(self.path, {**tensors, "best": self.watching.best}, facts)
         self._tell("checkpoint")
 
-    def _finish(self, ended: str) -> Run:
-        losses = {width: self._held_out_loss(width)[0] for width in self.trainer.ema.widths}
+    def _finish(self, ended: str | None) -> Run:
+        """Choose the average, write the run. `ended`: why it ended early, None when the budget was used."""
+        losses = {width: self.watching.held_out_loss(width).total for width in self.trainer.ema.widths}
         width = min(losses, key=lambda w: losses[w])
-        turned = "turned" in ended
-        weights = self.best if turned and self.best else self.trainer.ema.state(width)
+        best = self.watching.best if ended is not None else {}  # the lowest held-out loss on the way
+        ended = ended or "the budget was used"
+        weights = best or self.trainer.ema.state(width)
         buffers = {n: b for n, b in self.denoiser.network.state_dict().items() if n not in weights}
-        save_tensors(self.path / "model.safetensors", {**weights, **buffers})
+        save_tensors(self.path / "model.safetensors", merged({**weights, **buffers}))
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.log))
         self.facts |= {
             "status": "finished",
@@ -281,14 +281,22 @@ class _Session:
             "samples": self.trainer.samples,
             "seconds": round(self.trainer.seconds, 2),
             "skipped_steps": self.trainer.skipped,
+            "rollbacks": self.trainer.rollbacks,
+            "gradient_spikes": self.trainer.watch.spikes,
+            "noise_scale": self.trainer.noise_scale.measured,
+            "remarks": self._remarks(),
             "parameters": self._size(),
             "held_out": {f"{w:g}": loss for w, loss in losses.items()},
-            "ema_width": None if turned else width,
+            "ema_width": None if best else width,
             "held_out_on": "validation" if len(self.prepared.split.validation) else "holdout",
             "plugin": registry.find("modalities", self.config.modality).plugin,
             "api": API_VERSION,
             "versions": versions(),
         }
+        if self.prepared.old is not None:
+            self.facts["continued"] = self._forgotten(weights)
+            if "sentence" in self.facts["continued"]:
+                self.facts["remarks"].append(self.facts["continued"]["sentence"])
         write_text(self.path / "card.md", run_card(self.facts, self.config, self.prepared.schema))
         names = [
             "config.toml",
@@ -297,14 +305,39 @@ class _Session:
             "codec.json",
             "codec.safetensors",
             "conditions.safetensors",
+            "quality.json",
             "model.safetensors",
             "metrics.jsonl",
         ]
         self.facts["files"] = {name: sha256_of(self.path / name) for name in names}
         write_text(self.path / "run.json", json.dumps(self.facts, indent=2, ensure_ascii=False))
         shutil.rmtree(self.path / "state", ignore_errors=True)
-        self._tell("finish", held_out=min(losses.values()), message=f"training ended: {ended}")
+        remarks = "".join(f"; {text}" for text in self.facts["remarks"])
+        self._tell("finish", held_out=min(losses.values()), message=f"training ended: {ended}{remarks}")
         return Run.open(self.path)
+
+    def _forgotten(self, weights: dict[str, torch.Tensor]) -> dict[str, Any]:
+        """What the final weights do to the old run's held-out records."""
+        old, schema = self.prepared.old, self.prepared.schema
+        assert old is not None
+        known = {"run": str(old.run.path), "rehearsed": 0 if old.buffer is None else len(old.buffer)}
+        if old.watched is None:
+            return known
+        self.denoiser.network.load_state_dict(weights, strict=False)
+        return {**known, **Forgetting(old, schema.labels, self.device).facts(self.denoiser)}
+
+    def _remarks(self) -> list[str]:
+        """What was noticed in training, in sentences."""
+        trainer = self.trainer
+        told = [trainer.noise_scale.sentence(trainer.batch_size)]
+        if trainer.skipped:
+            told.append(f"{trainer.skipped:,} steps were skipped because loss or gradient was not finite")
+        if trainer.watch.spikes:
+            told.append(
+                f"{trainer.watch.spikes:,} gradients were far above usual (the largest by "
+                f"{trainer.watch.largest:.0f} standard deviations); a lower optim.lr may be steadier"
+            )
+        return [text for text in told if text]
 
     def _tell(self, kind: str, **more: Any) -> None:
         event = {
@@ -325,8 +358,8 @@ class _Session:
                 logger(event)
 
 
-def _loggers() -> list[tuple[registry.Registered, Callable[[Path], Progress]]]:
-    return [(record, registry.load("loggers", record.spec.name)) for record in registry.specs("loggers")]
+def _loggers(names: Sequence[str]) -> list[tuple[registry.Registered, Callable[[Path], Progress]]]:
+    return [(registry.find("loggers", name), registry.load("loggers", name)) for name in names]
 
 
 @contextlib.contextmanager
@@ -342,35 +375,3 @@ def _signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _place(overrides: Mapping[str, Any], out: Path | None, *, resume: bool, force: bool) -> Path:
-    """The run's directory: as asked, an interrupted run of the same request, or the next free number."""
-    if out is not None:
-        if not force and out.exists() and any(p.name != OWNER for p in (out.iterdir() if out.is_dir() else [out])):
-            if not (out / "run.json").exists():
-                raise UsageError(f"{out} exists and is not a run", hint="Choose another --out.")
-            if not resume:
-                raise UsageError(f"{out} exists", hint="Resume it (the default), or replace it with --force.")
-        return out
-    config = resolve([overrides])
-    name = Path(config.data.path).stem if config.data.path else registry.modality(config.modality).demo
-    stem = f"{config.modality}-{re.sub(r'[^A-Za-z0-9._-]+', '-', name) or 'data'}"
-    existing = {int(m[1]): p for p in Path("runs").glob(f"{stem}-*") if (m := re.fullmatch(rf"{stem}-(\d+)", p.name))}
-    if existing and resume:
-        newest = existing[max(existing)]
-        with contextlib.suppress(RunError):
-            facts = read_facts(newest)
-            same = facts.get("request", {}).get("overrides") == json.loads(json.dumps(overrides))
-            if facts["status"] != "finished" and same:
-                return newest
-    return Path("runs") / f"{stem}-{max(existing, default=0) + 1}"
-
-
-def _clear(out: Path) -> None:
-    """Empty a run's directory, which stays locked meanwhile."""
-    contents = [path for path in out.iterdir() if path.name != OWNER]
-    if contents and not (out / "run.json").exists():
-        raise UsageError(f"--force replaces runs only, and {out} is not one", hint="Remove it yourself if it may go.")
-    for path in contents:
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

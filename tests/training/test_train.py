@@ -14,13 +14,12 @@ import numpy as np
 import pytest
 import torch
 
-from synthgen.config import OptimConfig, resolve
+from synthgen.config import resolve
 from synthgen.errors import ConfigError, RunError, TrainingError, UsageError
 from synthgen.io.run import Run, build_denoiser, load_tensors
 from synthgen.training import train
 from synthgen.training.loop import Trainer
 from synthgen.training.monitor import Turn
-from synthgen.training.optim import build_optimizer, rate_factor
 from synthgen.training.prepare import prepare
 
 
@@ -136,18 +135,6 @@ def test_fine_tuning_starts_from_the_weights_of_another_run(tiny_run, tiny_overr
     assert run.facts["init"]["fresh"] == []
 
 
-def test_warm_up_and_cooldown_have_the_stated_shape():
-    config = OptimConfig(warmup=0.1, cooldown=0.4)
-    assert [rate_factor(p, config) for p in (0.0, 0.05, 0.3, 0.6, 0.8, 1.0)] == pytest.approx([0, 0.5, 1, 1, 0.5, 0])
-
-
-def test_weight_decay_acts_on_matrices_only():
-    module = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.LayerNorm(4))
-    matrices, vectors = build_optimizer([module], OptimConfig()).param_groups
-    assert (len(matrices["params"]), matrices["weight_decay"]) == (1, 0.01)
-    assert (len(vectors["params"]), vectors["weight_decay"]) == (3, 0.0)
-
-
 def test_the_turn_needs_patience_and_a_rise():
     turn = Turn(patience=0.2, rise=0.02)
     assert turn.lower(1.0, 0.1)
@@ -166,8 +153,8 @@ class FaultyData:
     def __len__(self):
         return len(self.data)
 
-    def step(self, samples, batch_size):
-        batch = self.data.step(samples, batch_size)
+    def step(self, samples, batch_size, progress):
+        batch = self.data.step(samples, batch_size, progress)
         if self.bad(self.calls):
             batch.x = batch.x.clone()
             batch.x[0] = torch.nan
@@ -216,7 +203,7 @@ def test_training_that_stays_bad_ends_with_advice(tiny_overrides):
 
 def test_each_pass_sees_every_record_once(tiny_overrides):
     data = prepare(resolve([tiny_overrides]).model_dump()).data
-    seen = torch.cat([data.step(start, 32).conditions["label"] for start in range(0, len(data) - 31, 32)])
+    seen = torch.cat([data.step(start, 32, 0.0).conditions["label"] for start in range(0, len(data) - 31, 32)])
     whole = data.at(np.arange(len(data))).conditions["label"]
     short = torch.bincount(whole, minlength=10) - torch.bincount(seen, minlength=10)
     assert int(short.min()) >= 0

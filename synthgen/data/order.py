@@ -1,0 +1,122 @@
+"""In which order training sees its records: a pure function of (seed, records seen), so that it can be resumed.
+
+shuffled    a fresh permutation for each pass: every record once
+balanced    class c takes the share n_c^(1-b) / sum n_k^(1-b) of each pass, evenly spread over it, so that every
+            batch has that mixture; within a class every record comes once before any comes again
+graded      for the first part of training, records are drawn from the easiest share of all, which grows from a
+            quarter to the whole with progress (Bengio et al. 2009, "Curriculum learning"; the linear growth is
+            Platanios et al. 2019, arXiv:1903.09848)
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthgen.seeding import generator
+
+__all__ = ["Balanced", "Graded", "Order", "Shuffled"]
+
+_EASIEST = 0.25
+
+
+class Order(Protocol):
+    """Positions of records for training steps."""
+
+    def positions(self, samples_seen: int, count: int, progress: float) -> NDArray[np.int64]:
+        """The `count` positions after `samples_seen` records, at this share of training."""
+        ...
+
+
+class Shuffled:
+    """Every record once in each pass.
+
+    Args:
+        size: number of records.
+        seed: of the order.
+    """
+
+    def __init__(self, size: int, seed: int) -> None:
+        self._size = size
+        self._seed = seed
+        self._pass: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
+
+    def positions(self, samples_seen: int, count: int, progress: float) -> NDArray[np.int64]:
+        """See `Order`; may run over the end of a pass."""
+        chosen = np.empty(count, dtype=np.int64)
+        filled = 0
+        while filled < count:
+            turn, start = divmod(samples_seen + filled, self._size)
+            if self._pass[0] != turn:
+                self._pass = (turn, self._turn(turn))
+            part = self._pass[1][start : start + count - filled]
+            chosen[filled : filled + len(part)] = part
+            filled += len(part)
+        return chosen
+
+    def _turn(self, turn: int) -> NDArray[np.int64]:
+        return generator(self._seed, "order", step=turn).permutation(self._size)
+
+
+class Balanced(Shuffled):
+    """Classes in chosen shares.
+
+    Args:
+        labels: class of each record, `(N,)`; negative: unlabelled, a class of its own.
+        seed: of the order.
+        balance: b above; 0 keeps the classes' shares, 1 makes them equal.
+    """
+
+    def __init__(self, labels: NDArray[np.int64], seed: int, *, balance: float) -> None:
+        super().__init__(len(labels), seed)
+        self._members = [np.flatnonzero(labels == k) for k in np.unique(labels)]
+        weights = np.array([len(members) for members in self._members], dtype=np.float64) ** (1 - balance)
+        due = len(labels) * weights / weights.sum()
+        self._counts = np.floor(due).astype(np.int64)
+        left = len(labels) - int(self._counts.sum())
+        self._counts[np.argsort(self._counts - due, kind="stable")[:left]] += 1
+
+    def _turn(self, turn: int) -> NDArray[np.int64]:
+        rng = generator(self._seed, "balanced-order", step=turn)
+        places, chosen = [], []
+        for k, (members, count) in enumerate(zip(self._members, self._counts.tolist(), strict=True)):
+            if count:
+                chosen.append(self._drawn(k, members, turn * count, count))
+                places.append((rng.permutation(count) + rng.random(count)) / count)
+        return np.concatenate(chosen)[np.argsort(np.concatenate(places), kind="stable")]
+
+    def _drawn(self, k: int, members: NDArray[np.int64], start: int, count: int) -> NDArray[np.int64]:
+        """Draws `start` to `start + count` of class k: permutation after permutation of its members."""
+        first, last = start // len(members), (start + count - 1) // len(members)
+        rounds = [
+            generator(self._seed, f"class-{k}", step=turn).permutation(members) for turn in range(first, last + 1)
+        ]
+        return np.concatenate(rounds)[start - first * len(members) :][:count]
+
+
+class Graded:
+    """Easy records first, then as another order says.
+
+    Args:
+        difficulty: of each record, `(N,)`.
+        after: the order once all records are in.
+        seed: of the draws.
+        share: of training that the growth takes.
+    """
+
+    def __init__(self, difficulty: NDArray[np.floating], after: Order, *, seed: int, share: float) -> None:
+        self._by_ease = np.argsort(difficulty, kind="stable").astype(np.int64)
+        self._after = after
+        self._seed = seed
+        self._share = share
+
+    def positions(self, samples_seen: int, count: int, progress: float) -> NDArray[np.int64]:
+        """See `Order`."""
+        if progress >= self._share:
+            return self._after.positions(samples_seen, count, progress)
+        admitted = _EASIEST + (1 - _EASIEST) * progress / self._share
+        pool = self._by_ease[: max(1, math.ceil(admitted * len(self._by_ease)))]
+        return generator(self._seed, "graded", step=samples_seen).choice(pool, count, replace=count > len(pool))

@@ -1,0 +1,158 @@
+"""A few records sampled in the middle of training: copies of training records, and classes that all look the same.
+
+    copies      share of samples with d_1 / d_2 < 1/3, the distances to the nearest and second nearest training record
+                (arXiv:2505.16959); the same share among held-out records is what chance gives
+    diversity   by class, the variance among samples over the variance among training records; near 0 is mode collapse
+
+Distances are between encoded records. The same noise and conditions serve each time, so two checks differ by the
+weights alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.stats import binomtest
+from torch import Tensor
+
+from synthgen import registry
+from synthgen.api import Batch, Schema
+from synthgen.config import RunConfig
+from synthgen.diffusion.denoiser import AnyDenoiser
+from synthgen.diffusion.samplers import Sampler
+from synthgen.diffusion.sigma import grid
+from synthgen.seeding import generator, standard_normal
+from synthgen.training.precision import autocast
+
+__all__ = ["SampleCheck", "SampleWatch", "copy_share"]
+
+_SAMPLES = 128
+_CLASSES = 16
+_FEWEST_IN_CLASS = 4
+_REFERENCE = 10_000
+_NEAR = 1 / 3
+_TOLERATED_COPIES = 0.05
+_COLLAPSED = 0.2
+
+
+@dataclass(frozen=True)
+class SampleCheck:
+    """What one look at samples found.
+
+    Args:
+        copies: share of samples that are copies.
+        chance: the same share among held-out records.
+        n, n_chance: how many of each were looked at.
+        diversity: by class name, or `all`, the variance among samples over that among training records.
+    """
+
+    copies: float
+    chance: float
+    n: int
+    n_chance: int
+    diversity: Mapping[str, float]
+
+    @property
+    def memorised(self) -> bool:
+        """Whether more samples are copies than chance explains, and more than a few."""
+        low = binomtest(round(self.copies * self.n), self.n).proportion_ci(0.95, method="wilson").low
+        high = binomtest(round(self.chance * self.n_chance), self.n_chance).proportion_ci(0.95, method="wilson").high
+        return bool(low > max(_TOLERATED_COPIES, high))
+
+    @property
+    def collapsed(self) -> list[str]:
+        """Names of the classes whose samples hardly differ."""
+        return [name for name, ratio in self.diversity.items() if ratio < _COLLAPSED]
+
+
+class SampleWatch:
+    """Samples and looks.
+
+    Args:
+        config: of the run; its sampling defaults are used, without guidance.
+        schema: of the run.
+        training: encoded training records, at most 10,000 of them are compared with.
+        held_out: encoded records never trained on.
+    """
+
+    def __init__(self, config: RunConfig, schema: Schema, training: Batch, held_out: Batch) -> None:
+        self._config = config
+        self._shape = schema.shape
+        self._reference = training.x[:_REFERENCE].flatten(1)
+        self._chance = copy_share(held_out.x.flatten(1), self._reference)
+        self._n_chance = len(held_out.x)
+        seed = config.train.seed
+        groups = _groups(training.conditions.get("label") if schema.labels else None, schema.labels, seed)
+        groups = groups or {"all": torch.arange(len(training.x))}
+        each = max(_FEWEST_IN_CLASS, _SAMPLES // len(groups))
+        self._rows: dict[str, Tensor] = {}
+        self._spread: dict[str, float] = {}
+        chosen: list[Tensor] = []
+        for name, rows in groups.items():
+            draws = generator(seed, f"watch-{name}").integers(0, len(rows), each)
+            start = each * len(chosen)
+            chosen.append(rows[torch.from_numpy(draws)])
+            self._rows[name] = torch.arange(start, start + each)
+            self._spread[name] = _variance(training.x[rows])
+        picked = torch.cat(chosen)
+        self._conditions = {name: values[picked] for name, values in training.conditions.items()}
+        self._ids = range(len(picked))
+
+    def sample(self, denoiser: AnyDenoiser, device: torch.device, precision: str) -> tuple[Tensor, dict[str, Tensor]]:
+        """Samples `(N, C, *spatial)` on the CPU, and the conditions they were made with."""
+        options, noise = self._config.sampling, self._config.noise
+        sampler: Sampler = registry.load("samplers", options.sampler)
+        sigmas = grid(options.grid, sampler.steps(options.steps), noise.sigma_min, noise.sigma_max or 80.0)
+        parts = []
+        for start in range(0, len(self._ids), options.batch_size):
+            ids = self._ids[start : start + options.batch_size]
+            with torch.inference_mode(), autocast(device, precision):
+                x = sampler.solve(
+                    denoiser,
+                    self._normal("watch", ids, device) * float(sigmas[0]),
+                    sigmas,
+                    conditions={n: v[ids.start : ids.stop].to(device) for n, v in self._conditions.items()},
+                    noise=lambda step, ids=ids: self._normal("watch-sde", ids, device, step),
+                    order=options.order,
+                )
+            parts.append(x.float().cpu())
+        return torch.cat(parts), self._conditions
+
+    def look(self, x: Tensor) -> SampleCheck:
+        """What the samples `(N, C, *spatial)` of `sample` tell."""
+        diversity = {
+            name: _variance(x[rows]) / self._spread[name] for name, rows in self._rows.items() if self._spread[name] > 0
+        }
+        return SampleCheck(copy_share(x.flatten(1), self._reference), self._chance, len(x), self._n_chance, diversity)
+
+    def _normal(self, purpose: str, ids: Sequence[int], device: torch.device, step: int = 0) -> Tensor:
+        values = standard_normal(self._config.train.seed, purpose, ids, self._shape, step=step)
+        return torch.from_numpy(values).to(device)
+
+
+def copy_share(queries: Tensor, reference: Tensor) -> float:
+    """Share of the queries `(N, D)` that lie three times nearer to one reference record `(M, D)` than to any other."""
+    if len(reference) < 2:
+        return 0.0
+    count = 0
+    for part in torch.split(queries, 256):
+        nearest = torch.cdist(part, reference).topk(2, largest=False).values  # (n, 2)
+        count += int((nearest[:, 0] < _NEAR * nearest[:, 1]).sum())
+    return count / len(queries)
+
+
+def _groups(label: Tensor | None, names: Sequence[str], seed: int) -> dict[str, Tensor]:
+    """Rows by class name: at most 16 classes, each with enough records to speak of a variance."""
+    if label is None:
+        return {}
+    counts = np.bincount(label[label >= 0].numpy(), minlength=len(names))
+    order = generator(seed, "watch-classes").permutation(len(names))
+    kept = sorted(int(k) for k in [k for k in order if counts[k] >= _FEWEST_IN_CLASS][:_CLASSES])
+    return {names[k]: (label == k).nonzero().flatten() for k in kept}
+
+
+def _variance(x: Tensor) -> float:
+    return float(x.flatten(1).var(dim=0).sum()) if len(x) > 1 else 0.0

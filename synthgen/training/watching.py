@@ -1,0 +1,196 @@
+"""What is looked at in the middle of training, what it says, and whether it is a reason to stop.
+
+Held-out loss     ten times a run: in total, by noise level, by class; the weights are noted as good, and the average
+                  with the lowest loss is kept for an early stop
+Noise scale       with it, on at most one batch in fifty steps
+Samples           four times a run: copies of training records, classes that all look the same, a picture where asked
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from synthgen.diffusion.denoiser import Denoiser
+from synthgen.io.atomic import write_bytes
+from synthgen.training.loop import Step, Trainer
+from synthgen.training.monitor import HeldOut, HeldOutLoss, Turn
+from synthgen.training.prepare import Prepared
+from synthgen.training.sample_watch import SampleCheck, SampleWatch
+
+__all__ = ["Watching"]
+
+Note = Callable[[Step, str], None]
+Record = Callable[[str, Step, dict[str, Any]], None]
+
+_WATCHED_RECORDS = 256
+_REFERENCE_RECORDS, _CHANCE_RECORDS = 10_000, 1_000
+_NOISE_SCALE_BATCHES, _NOISE_SCALE_STEPS = 4, 50
+_ALARMS_FROM = 0.4  # of training; before, samples are blurred rather than collapsed
+
+
+class Watching:
+    """Looks at a training from outside.
+
+    Args:
+        prepared: data, codec and modality.
+        trainer: what is watched.
+        average: a second network like the trainer's, to hold averaged weights.
+        path: of the run, for pictures.
+        record: takes a row of the log: its kind, the step, the figures.
+        note: takes a sentence.
+    """
+
+    def __init__(
+        self, prepared: Prepared, trainer: Trainer, average: Denoiser, path: Path, *, record: Record, note: Note
+    ) -> None:
+        self.prepared = prepared
+        self.trainer = trainer
+        self.path = path
+        self.turn = Turn()
+        self.best: dict[str, Tensor] = {}
+        self._record = record
+        self._note = note
+        self._measured = self._checked = self._measured_at = 0
+        self._measured_progress = 0.0
+        self._warned: set[str] = set()
+        config, schema = prepared.config, prepared.schema
+        watched = prepared.watched.sample(_WATCHED_RECORDS)
+        self._held_out = HeldOut(
+            watched,
+            config.noise,
+            seed=config.train.seed,
+            repeats=-(-_WATCHED_RECORDS // len(watched.x)),
+            labels=schema.labels,
+        )
+        self._average = average
+        self._samples: SampleWatch | None = None
+
+    def after(self, step: Step) -> str | None:
+        """Look, where it is time; why training should end, if it should."""
+        train = self.trainer.config.train
+        reason = None
+        if step.progress * train.held_out_every >= self._measured + 1:
+            reason = self._timed(self._measure, step)
+        if step.progress * train.sample_checks >= self._checked + 1:
+            reason = self._timed(self._check, step) or reason
+        return reason
+
+    def held_out_loss(self, width: float) -> HeldOutLoss:
+        """The held-out loss of the average of this relative width."""
+        return self._held_out.measure(self._averaged(width), self.trainer.device)
+
+    def state(self) -> dict[str, Any]:
+        """JSON-able counters; `best` goes beside them."""
+        return {
+            "turn": [self.turn.lowest, self.turn.lowest_at],
+            "done": [self._measured, self._checked, self._measured_at],
+            "measured_progress": self._measured_progress,
+            "warned": sorted(self._warned),
+        }
+
+    def restore(self, state: dict[str, Any], best: dict[str, Tensor]) -> None:
+        """The inverse of `state`."""
+        self.turn.lowest, self.turn.lowest_at = state["turn"]
+        self._measured, self._checked, self._measured_at = state["done"]
+        self._measured_progress = state["measured_progress"]
+        self._warned = set(state["warned"])
+        self.best = best
+
+    def _timed(self, look: Callable[[Step], str | None], step: Step) -> str | None:
+        started = time.perf_counter()
+        try:
+            return look(step)
+        finally:
+            self.trainer.seconds += time.perf_counter() - started
+
+    def _measure(self, step: Step) -> str | None:
+        self._measured = int(step.progress * self.trainer.config.train.held_out_every)
+        self._measured_progress = step.progress
+        width = self._middle_width
+        found = self.held_out_loss(width)
+        if math.isfinite(found.total):
+            self.trainer.remember()
+        if self.turn.lower(found.total, step.progress):
+            self.best = self.trainer.ema.state(width)
+        steps = self.trainer.step_index - self._measured_at
+        self._measured_at = self.trainer.step_index
+        self.trainer.measure_noise_scale(min(_NOISE_SCALE_BATCHES, steps // _NOISE_SCALE_STEPS))
+        row = {
+            "loss": found.total,
+            "bands": list(found.bands),
+            "classes": dict(found.classes),
+            "ema_width": width,
+            "noise_scale": self.trainer.noise_scale.measured,
+        }
+        self._record("held_out", step, row)
+        return "the held-out loss had turned up" if self.turn.turned_up(found.total, step.progress) else None
+
+    def _check(self, step: Step) -> str | None:
+        config, p = self.trainer.config, self.prepared
+        self._checked = int(step.progress * config.train.sample_checks)
+        if self._samples is None:
+            training, held_out = p.data.sample(_REFERENCE_RECORDS), p.watched.sample(_CHANCE_RECORDS)
+            self._samples = SampleWatch(config, p.schema, training, held_out)
+        denoiser = self._averaged(self._middle_width).eval()
+        x, conditions = self._samples.sample(denoiser, self.trainer.device, self.trainer.precision)
+        found = self._samples.look(x)
+        diversity = {name: round(ratio, 4) for name, ratio in found.diversity.items()}
+        row = {"copies": found.copies, "copies_by_chance": found.chance, "diversity": diversity}
+        self._record("check", step, row)
+        if config.train.sample_grids:
+            self._draw(x, conditions, step)
+        return self._alarm(found, step) if step.progress >= _ALARMS_FROM else None
+
+    def _alarm(self, found: SampleCheck, step: Step) -> str | None:
+        if found.collapsed:
+            self._warn(
+                step,
+                f"mode collapse: samples of {', '.join(found.collapsed[:5])} hardly differ from one another "
+                f"(variance {min(found.diversity.values()):.0%} of the training records')",
+                about="collapse",
+            )
+        if not found.memorised:
+            return None
+        self._warn(
+            step,
+            f"memorisation: {found.copies:.0%} of the samples are near-copies of a training record, where chance "
+            f"gives {found.chance:.0%}; more data, more dropout or a shorter training would help",
+            about="copies",
+        )
+        if self.turn.lowest_at < self._measured_progress:
+            return "samples had begun to copy training records while the held-out loss no longer fell"
+        return None
+
+    def _warn(self, step: Step, text: str, *, about: str) -> None:
+        """A note that is made once in a run."""
+        if about not in self._warned:
+            self._warned.add(about)
+            self._note(step, text)
+
+    def _draw(self, x: Tensor, conditions: dict[str, Tensor], step: Step) -> None:
+        """The samples beside held-out records, as the modality draws them."""
+        p = self.prepared
+        real = p.source.read(p.split.watched[: len(x)])
+        figure = p.modality.overview(real, p.codec.decode(x, conditions), p.schema)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight", facecolor="white")
+        write_bytes(self.path / "samples" / f"{step.samples:09d}.png", buffer.getvalue())
+
+    @property
+    def _middle_width(self) -> float:
+        widths = self.trainer.ema.widths
+        return widths[len(widths) // 2]
+
+    @torch.no_grad()
+    def _averaged(self, width: float) -> Denoiser:
+        """A denoiser with the average of this width; the next call overwrites it."""
+        self._average.network.load_state_dict(self.trainer.ema.state(width), strict=False)
+        return self._average
