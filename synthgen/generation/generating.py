@@ -17,7 +17,7 @@ from synthgen.generation.describing import describe
 from synthgen.generation.executors import execute, threads_each
 from synthgen.generation.plan import Plan, make_plan
 from synthgen.generation.worker import finished_files, make_records
-from synthgen.io.atomic import make_directory, remove_leftovers, write_text
+from synthgen.io.atomic import TEMPORARY, make_directory, remove_leftovers, write_text
 from synthgen.io.lock import OWNER, locked
 from synthgen.io.run import Run
 
@@ -170,7 +170,8 @@ def _chosen(run: Run, plan: Plan, force: bool) -> Path:
 
 
 def _contents(directory: Path) -> list[Path]:
-    return [path for path in directory.iterdir() if path.name != OWNER]
+    """What stands there, but for the owner's note and what a process of the same launch has not finished writing."""
+    return [path for path in directory.iterdir() if path.name != OWNER and not path.name.startswith(TEMPORARY)]
 
 
 def _clear(directory: Path) -> None:

@@ -15,9 +15,19 @@ from pathlib import Path
 from synthgen.api import WrittenFile
 from synthgen.errors import StorageError
 
-__all__ = ["atomic_file", "make_directory", "remove_leftovers", "sha256_of", "write_bytes", "write_text", "written"]
+__all__ = [
+    "TEMPORARY",
+    "atomic_file",
+    "make_directory",
+    "remove_leftovers",
+    "sha256_of",
+    "write_bytes",
+    "write_text",
+    "written",
+]
 
-_PREFIX = ".tmp-"
+TEMPORARY = ".tmp-"
+"""How the names of unfinished files begin."""
 
 
 @contextmanager
@@ -29,7 +39,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=_PREFIX, suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=path.suffix, dir=path.parent)
         os.close(handle)
     except OSError as error:
         raise _storage_error(path, error) from error
@@ -84,7 +94,7 @@ def written(directory: Path, path: Path, records: int) -> WrittenFile:
 
 def remove_leftovers(directory: Path) -> int:
     """Delete what interrupted writers left below `directory`; returns how many files."""
-    leftovers = list(directory.rglob(f"{_PREFIX}*"))
+    leftovers = list(directory.rglob(f"{TEMPORARY}*"))
     for leftover in leftovers:
         leftover.unlink(missing_ok=True)
     return len(leftovers)
