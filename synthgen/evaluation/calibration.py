@@ -7,6 +7,11 @@ With calibration records that the model never saw, exchangeable with the normal 
 is a valid p-value at any sample size: P(p_i <= a) <= a for a normal record (Vovk et al. 2005). Such p-values are
 positively dependent, so Benjamini-Hochberg at q keeps the expected share of false flags at or below q
 (Bates et al. 2023, "Testing for outliers with conformal p-values", theorem 2).
+
+Given the calibration records, the share of normal records with p <= a is Beta(k, n_cal + 1 - k) with
+k = floor(a (n_cal + 1))
+(Vovk 2012, "Conditional validity of inductive conformal predictors", proposition 2a), so of m of them the count is
+beta-binomial: that, and no fixed margin, says whether a calibration holds.
 """
 
 from __future__ import annotations
@@ -29,11 +34,13 @@ __all__ = [
     "benjamini_hochberg",
     "check_alpha",
     "conformal_p",
+    "false_alarm_interval",
     "smallest_p",
     "uniformity",
 ]
 
 _MAD_TO_SIGMA = 1.4826  # the median absolute deviation of N(0, 1) is 0.6745
+_TOLD_APART = 0.01
 
 
 @dataclass(frozen=True)
@@ -101,26 +108,52 @@ def benjamini_hochberg(p: NDArray[np.floating]) -> NDArray[np.float64]:
     return values
 
 
+def false_alarm_interval(calibration_records: int, normals: int, alpha: float = 0.05) -> tuple[int, int]:
+    """How many of `normals` exchangeable records have p <= alpha: the central 95 % of the beta-binomial law.
+
+    It counts both kinds of chance, that of the calibration records and that of the normals; ties between scores make
+    fewer alarms, never more.
+    """
+    rank = int(np.floor(alpha * (calibration_records + 1) + 1e-9))
+    if rank == 0:
+        return 0, 0
+    if rank > calibration_records:
+        return normals, normals
+    law = stats.betabinom(normals, rank, calibration_records + 1 - rank)
+    return int(law.ppf(0.025)), int(law.ppf(0.975))
+
+
 @dataclass(frozen=True)
 class Uniformity:
     """Whether normal records that the model never saw get uniform p-values."""
 
     records: int
     statistic: float
+    """Of Kolmogorov and Smirnov, two samples of scores."""
     p: float
     false_alarms: float
     """Share of them with p <= 0.05; about 0.05 when the calibration holds."""
+    expected: tuple[float, float]
+    """95 % interval of that share when the calibration holds; see `false_alarm_interval`."""
+
+    @property
+    def holds(self) -> bool:
+        """The share of false alarms lies in its interval, and the scores as a whole are not told apart (p >= 0.01)."""
+        return self.expected[0] <= self.false_alarms <= self.expected[1] and self.p >= _TOLD_APART
 
 
 def uniformity(calibration: NDArray[np.floating], normals: NDArray[np.floating]) -> Uniformity:
-    """Kolmogorov-Smirnov test that unseen normal records are scored like the calibration records.
+    """Check on unseen normal records that the calibration holds.
 
-    It compares the two samples of scores, which is the test of uniform p-values that counts the calibration set's own
-    chance as well: the p-values share one calibration set, so a one-sample test against U(0, 1) would reject too often.
+    The share of p <= 0.05 is compared with its beta-binomial interval. The Kolmogorov-Smirnov test compares the two
+    samples of scores, which is the test of uniform p-values that counts the calibration set's own chance as well: the
+    p-values share one calibration set, so a one-sample test against U(0, 1) would reject too often.
     """
     result = stats.ks_2samp(calibration, normals)
-    p = conformal_p(calibration, normals)
-    return Uniformity(len(normals), float(result.statistic), float(result.pvalue), float(np.mean(p <= 0.05)))
+    alarms = int(np.sum(conformal_p(calibration, normals) <= 0.05))
+    low, high = false_alarm_interval(len(calibration), len(normals))
+    m = len(normals)
+    return Uniformity(m, float(result.statistic), float(result.pvalue), alarms / m, (low / m, high / m))
 
 
 @dataclass(frozen=True)

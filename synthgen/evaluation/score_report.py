@@ -174,14 +174,19 @@ def _against_baselines(summary: Summary) -> tuple[Tone, str]:
 
 
 def _calibration(found: Uniformity) -> tuple[Tone, str]:
+    low, high = found.expected
     text = (
         f"Of {_records(found.records)} that the model never saw, {found.false_alarms:.1%} have p <= 0.05, "
-        "where 5 % are expected"
+        f"where {low:.1%} to {high:.1%} are expected (95 %)"
     )
-    if found.p < 0.01:
-        return (
-            "bad",
-            f"{text}; they are not scored like the calibration records (p = {found.p:.2g}): the p-values mislead.",
+    if found.false_alarms > high:
+        return "bad", f"{text}: the calibration does not hold, there are more false alarms than the p-values promise."
+    if found.false_alarms < low:
+        return "bad", f"{text}: the calibration does not hold, there are fewer alarms than the p-values promise."
+    if not found.holds:
+        return "bad", (
+            f"{text}; but they are not scored like the calibration records (Kolmogorov-Smirnov, p = {found.p:.2g}): "
+            "the calibration does not hold."
         )
     return "good", f"{text}: the calibration holds."
 

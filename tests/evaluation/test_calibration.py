@@ -15,6 +15,7 @@ from synthgen.evaluation.calibration import (
     benjamini_hochberg,
     check_alpha,
     conformal_p,
+    false_alarm_interval,
     smallest_p,
     uniformity,
 )
@@ -88,6 +89,39 @@ def test_uniformity_accepts_exchangeable_records_and_rejects_shifted_ones():
     assert found.p < 1e-6
     assert found.false_alarms > 0.1
     assert found.records == 400
+
+
+@pytest.mark.parametrize(("n", "m"), [(19, 40), (99, 300), (180, 300), (2000, 60)])
+def test_false_alarm_interval_covers_95_percent_of_repeated_calibrations(n, m):
+    draws, low, high = np.random.default_rng(n), *false_alarm_interval(n, m)
+    counts = np.array(
+        [(conformal_p(scores[:n], scores[n:]) <= 0.05).sum() for scores in draws.normal(size=(3000, n + m))]
+    )
+    outside = np.mean((counts < low) | (counts > high))
+    assert outside <= stats.binom.ppf(0.9995, 3000, 0.05) / 3000
+    narrower = np.mean((counts <= low) | (counts >= high))  # and it is no wider than it must be
+    assert narrower > 0.05
+
+
+def test_false_alarm_interval_is_wider_than_the_binomial_one_because_the_calibration_set_has_chance_of_its_own():
+    low, high = false_alarm_interval(99, 1000)
+    binomial = stats.binom.ppf([0.025, 0.975], 1000, 0.05)
+    assert low < binomial[0]
+    assert high > binomial[1]
+
+
+def test_false_alarm_interval_is_nothing_where_no_p_value_can_be_that_small():
+    assert false_alarm_interval(10, 500) == (0, 0)
+
+
+def test_calibration_holds_on_exchangeable_records_and_not_on_shifted_ones_however_many():
+    held = 0
+    for trial in range(200):
+        draws = np.random.default_rng(1000 + trial)
+        held += uniformity(draws.normal(size=180), draws.normal(size=300)).holds
+    assert held >= 180
+    draws = np.random.default_rng(1)
+    assert not uniformity(draws.normal(size=180), draws.normal(0.0, 1.7, size=300)).holds
 
 
 def test_map_threshold_bounds_the_share_of_normal_records_with_any_hot_position():
