@@ -64,7 +64,7 @@ class DataConfig(_Section):
 class NetworkConfig(_Section):
     """The network behind the denoiser."""
 
-    name: str = Field("unet", description="unet (any data), dit (series), or a plugin's")
+    name: str = Field("unet", description="unet (any data), dit (series), mlp (vectors), or a plugin's")
     width: int = Field(48, ge=8, description="channels at full resolution (unet) or token width (dit)")
     multipliers: tuple[int, ...] = Field((1, 2), description="unet: width multiplier at each resolution")
     blocks: int = Field(2, ge=1, description="residual blocks a resolution (unet) or transformer blocks (dit)")
@@ -162,7 +162,7 @@ class SamplingConfig(_Section):
 class RunConfig(_Section):
     """Everything that decides what a run becomes."""
 
-    modality: str = Field(description="image, timeseries, mask, or a plugin's")
+    modality: str = Field(description="image, timeseries, mask, vectors, or a plugin's")
     preset: str = Field("default", description="named set of choices of the modality")
     data: DataConfig = DataConfig()
     network: NetworkConfig = NetworkConfig()

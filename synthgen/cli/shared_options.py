@@ -27,7 +27,10 @@ __all__ = [
 ModalityOption = Annotated[
     str | None,
     typer.Option(
-        "--modality", "-m", metavar="NAME", help="image, timeseries, mask, or a plugin's: `synthgen list modalities`."
+        "--modality",
+        "-m",
+        metavar="NAME",
+        help="image, timeseries, mask, vectors, ...: `synthgen list modalities`.",
     ),
 ]
 RunOption = Annotated[

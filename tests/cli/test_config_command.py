@@ -13,7 +13,7 @@ import pytest
 from synthgen import registry
 from synthgen.config import resolve
 
-MODALITIES = ("image", "timeseries", "mask")
+MODALITIES = ("image", "timeseries", "mask", "vectors")
 
 
 @pytest.mark.parametrize("modality", MODALITIES)

@@ -87,4 +87,4 @@ def test_doctor_prints_everything_that_a_bug_report_needs(run_cli: Callable[...,
     assert findings["precision"]["faster"] in ("fp32", "bf16")
     assert findings["versions"]["torch"].startswith("2.")
     assert findings["writable"] is True
-    assert {plugin["name"] for plugin in findings["plugins"]} >= {"image", "timeseries", "mask"}
+    assert {plugin["name"] for plugin in findings["plugins"]} >= {"image", "timeseries", "mask", "vectors"}

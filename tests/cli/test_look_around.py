@@ -17,7 +17,7 @@ from synthgen.config import resolve
 
 def test_plugins_are_listed_with_state_and_distribution(run_cli: Callable[..., Any]) -> None:
     plugins = {plugin["name"]: plugin for plugin in run_cli("plugins", "--json").document}
-    assert {"image", "timeseries", "mask"} <= set(plugins)
+    assert {"image", "timeseries", "mask", "vectors"} <= set(plugins)
     for plugin in plugins.values():
         assert set(plugin) == {"name", "distribution", "version", "state", "reason", "hooks"}
         assert plugin["state"] == "active"
@@ -38,7 +38,7 @@ def test_what_synthgen_brings_is_listed(run_cli: Callable[..., Any]) -> None:
     everything = run_cli("list", "--json").document
     assert set(everything) == set(KINDS)
     names = {kind: {entry["name"] for entry in entries} for kind, entries in everything.items()}
-    assert names["modalities"] >= {"image", "timeseries", "mask"}
+    assert names["modalities"] >= {"image", "timeseries", "mask", "vectors"}
     assert names["samplers"] >= {"multistep", "ddim", "heun", "ancestral"}
     assert names["networks"] >= {"unet", "dit"}
     assert names["datasets"] >= {"digits", "basic-motions", "gunpoint"}

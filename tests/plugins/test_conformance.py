@@ -1,4 +1,4 @@
-"""The conformance suite passes our three modalities and refuses modalities that break one promise, saying which."""
+"""The conformance suite passes our modalities and refuses modalities that break one promise, saying which."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from synthgen import registry
 from synthgen.api import Batch, Records, Schema
 from synthgen.testing import ConformanceError, Subject, check_modality, modality_checks, subject
 
-OURS = ("image", "mask", "timeseries")
+OURS = ("image", "mask", "timeseries", "vectors")
 REAL = "timeseries"
 
 

@@ -1,0 +1,178 @@
+"""The readers: NumPy archives, CSV and Parquet tables of numbers, a row a record."""
+
+from __future__ import annotations
+
+import difflib
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from synthgen.errors import DataError
+from synthgen.io.parquet import features_of, open_parquet, parquet_files, read_columns
+from synthgen_vectors.collection import label_name, vector_source
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from synthgen.api import Source
+    from synthgen.config import DataConfig
+
+__all__ = ["CsvReader", "NpzReader", "ParquetReader"]
+
+_LABELS = ("label", "class", "target", "y", "class_name", "category", "label_name")
+_OURS = ("sample_id", "seed", "guidance", "origin")
+
+
+class NpzReader:
+    """`X` as `(N, D)` with `y`, or `X_train`, `y_train`, `X_test`, `y_test`; `columns` may name the columns."""
+
+    def accepts(self, path: Path) -> bool:
+        """A `.npz` file."""
+        return path.is_file() and path.suffix.lower() == ".npz"
+
+    def read(self, path: Path, options: DataConfig) -> Source:
+        """Records with the archive's own split where it has one."""
+        arrays = _load(path)
+        parts = ["_train", "_test"] if "X_train" in arrays and "X_test" in arrays else [""]
+        if f"X{parts[0]}" not in arrays:
+            raise DataError(f"{path} has no array X; it holds {', '.join(arrays) or 'nothing'}")
+        values = [arrays[f"X{part}"] for part in parts]
+        for matrix in values:
+            if matrix.ndim != 2 or matrix.dtype.kind not in "biuf" or matrix.shape[1:] != values[0].shape[1:]:
+                raise DataError(
+                    f"{path}: X is {matrix.dtype} of shape {matrix.shape}, expected numbers (records, columns)",
+                    hint="Images and series have modalities of their own: image, timeseries.",
+                )
+        key = options.label_column or "y"
+        named = [arrays.get(f"{key}{part}", arrays.get(key)) for part in parts]
+        labels: list[str] | None = None
+        if all(array is not None for array in named):
+            labels = [label_name(value) for array in named if array is not None for value in array.ravel().tolist()]
+            if len(labels) != sum(map(len, values)):
+                raise DataError(f"{path}: {sum(map(len, values))} records but {len(labels)} labels in {key}")
+        elif options.label_column:
+            raise DataError(f"{path} has no array {key!r}; it holds {', '.join(arrays)}")
+        width = values[0].shape[1]
+        given = arrays.get("columns")
+        names = [f"x{j}" for j in range(width)] if given is None or len(given) != width else [str(n) for n in given]
+        split = np.repeat(["train", "test"], [len(part) for part in values]) if len(parts) == 2 else None
+        return vector_source(np.concatenate(values), names, where=str(path), labels=labels, split=split)
+
+
+class CsvReader:
+    """Comma, semicolon or tab separated tables with a header line."""
+
+    def accepts(self, path: Path) -> bool:
+        """A `.csv` or `.tsv` file, or a directory with `.csv` files."""
+        if path.is_dir():
+            return bool(_csv_files(path))
+        return path.is_file() and path.name.lower().endswith((".csv", ".csv.gz", ".tsv"))
+
+    def read(self, path: Path, options: DataConfig) -> Source:
+        """The columns that hold numbers, and the label."""
+        files = _csv_files(path) if path.is_dir() else [path]
+        frames = [_read_csv(file) for file in files]
+        for file, frame in zip(files, frames, strict=True):
+            if list(frame.columns) != list(frames[0].columns):
+                raise DataError(f"{file} has other columns than {files[0].name} beside it")
+        return _from_table(pd.concat(frames, ignore_index=True), path, options)
+
+
+class ParquetReader:
+    """Parquet tables, our own data sets among them."""
+
+    def accepts(self, path: Path) -> bool:
+        """A `.parquet` file, or a directory with such files or with `data/*.parquet`."""
+        if path.is_dir():
+            return bool(parquet_files(path))
+        return path.is_file() and path.suffix.lower() in (".parquet", ".pq")
+
+    def read(self, path: Path, options: DataConfig) -> Source:
+        """The columns that hold numbers, and the label."""
+        files = parquet_files(path)
+        declared = [
+            name
+            for name, feature in features_of(open_parquet(files[0]).schema_arrow).items()
+            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+        ]
+        return _from_table(read_columns(files).to_pandas(), path, options, declared[0] if declared else "")
+
+
+def _from_table(frame: pd.DataFrame, path: Path, options: DataConfig, declared: str = "") -> Source:
+    frame = frame.rename(columns=lambda name: str(name).strip())
+    frame = frame.drop(columns=[name for name in frame.columns if name in ("Unnamed: 0", "")])
+    for wanted in (options.label_column, options.group_column, *options.value_columns):
+        if wanted is not None and wanted not in frame.columns:
+            close = difflib.get_close_matches(wanted, frame.columns, n=1)
+            shown = ", ".join(frame.columns[:12]) + (", ..." if len(frame.columns) > 12 else "")
+            raise DataError(
+                f"{path} has no column {wanted!r}; its columns are {shown}",
+                hint=f"Did you mean {close[0]}?" if close else "",
+            )
+    by_lower = {name.lower(): name for name in frame.columns}
+    guessed = next((by_lower[name] for name in _LABELS if name in by_lower), "")
+    label = options.label_column or declared or guessed
+    named = f"{label}_name" if label and f"{label}_name" in frame.columns else label
+    taken = {label, named, options.group_column or ""} | (set(_OURS) if "sample_id" in frame.columns else set())
+    columns = list(options.value_columns)
+    left_out = []
+    for name in [] if columns else frame.columns:
+        if name in taken:
+            continue
+        (columns if pd.api.types.is_numeric_dtype(frame[name].dtype) else left_out).append(name)
+    if not columns:
+        raise DataError(f"{path} has no columns of numbers; its columns are {', '.join(frame.columns[:12])}")
+    notes = [f"columns that hold no numbers are left out: {', '.join(left_out[:8])}"] if left_out else []
+    values = np.stack([_numbers(frame, name, path) for name in columns], axis=1)
+    kept = np.ones(len(frame), dtype=bool) if not label else frame[named].notna().to_numpy()
+    if not kept.all():
+        notes.append(f"{int((~kept).sum())} records without a label are left out")
+    return vector_source(
+        values[kept],
+        columns,
+        where=str(path),
+        labels=[label_name(value) for value in frame[named][kept]] if label else None,
+        label_column=label or "label",
+        groups=frame[options.group_column].to_numpy()[kept] if options.group_column else None,
+        notes=notes,
+    )
+
+
+def _numbers(frame: pd.DataFrame, name: str, path: Path) -> NDArray[np.float64]:
+    column = frame[name]
+    converted = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    bad = np.flatnonzero(np.isnan(converted) & column.notna().to_numpy())
+    if bad.size:
+        raise DataError(f"{path}, record {bad[0]}, column {name}: {str(column.iloc[bad[0]])!r} is not a number")
+    return np.asarray(converted)
+
+
+def _csv_files(path: Path) -> list[Path]:
+    for pattern in ("*.csv", "data/*.csv"):
+        found = sorted(file for file in path.glob(pattern) if not file.name.startswith("."))
+        if found:
+            return found
+    return []
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig", na_values=["?"])
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, ValueError) as error:
+        raise DataError(f"{path} is not a readable table: {str(error).splitlines()[0]}") from error
+
+
+def _load(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except ValueError as error:
+        raise DataError(
+            f"{path} holds Python objects, which are never loaded, or is no NumPy archive",
+            hint="Save numbers and text only.",
+        ) from error
+    except (OSError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is not a readable NumPy archive: {error}") from error
