@@ -24,7 +24,7 @@ from synthgen.api import Records
 from synthgen.config import DataConfig
 from synthgen.data.opening import open_source
 from synthgen.evaluation.calibration import conformal_p
-from synthgen.evaluation.scorer import Model, Scorer
+from synthgen.evaluation.scorer import CalibratedScorer, Model
 from synthgen.io.run import Run
 from synthgen.training import train
 
@@ -52,7 +52,7 @@ def model_of(run: Run) -> Model:
 def measure(run: Run, anomalies: Records, *, condition: str, seed: int) -> dict[str, Any]:
     """AUROC and average precision of every detector, and the false-alarm rate of ours."""
     source = run.source()
-    scorer = Scorer(model_of(run), condition=condition, seed=seed).fit(  # type: ignore[arg-type]
+    scorer = CalibratedScorer(model_of(run), condition=condition, seed=seed).fit(  # type: ignore[arg-type]
         source,
         train=run.split.train,
         calibration=run.split.calibration,

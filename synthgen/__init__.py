@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from synthgen.evaluation import evaluate, score
+    from synthgen.evaluation.estimator import Scorer
     from synthgen.generation import augment, generate, verify
     from synthgen.io.run import Run
     from synthgen.training import train
 
-__all__ = ["Run", "__version__", "augment", "evaluate", "generate", "score", "train", "verify"]
+__all__ = ["Run", "Scorer", "__version__", "augment", "evaluate", "generate", "score", "train", "verify"]
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Run": "synthgen.io.run",
+    "Scorer": "synthgen.evaluation.estimator",
     "augment": "synthgen.generation",
     "evaluate": "synthgen.evaluation",
     "generate": "synthgen.generation",

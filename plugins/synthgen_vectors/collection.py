@@ -60,12 +60,12 @@ def vector_source(
     wide = values.astype(np.float64)
     missing = np.isnan(wide)
     if not np.isfinite(wide[~missing]).all() or (np.abs(wide[~missing]) > np.finfo(np.float32).max).any():
-        row, column = np.argwhere(~missing & ~(np.abs(wide) <= np.finfo(np.float32).max))[0]
+        row, column = np.argwhere(~missing & ~(np.abs(wide) <= np.finfo(np.float32).max))[0].tolist()
         raise DataError(f"{where}: record {row} holds an infinite or too large value in column {names[column]}")
     empty = np.flatnonzero(missing.all(axis=0))
     if len(empty):
         raise DataError(
-            f"{where}: column {names[empty[0]]} holds no value at all",
+            f"{where}: column {names[int(empty[0])]} holds no value at all",
             hint="Leave it out by naming the others with data.value_columns.",
         )
     said = list(notes)

@@ -118,7 +118,7 @@ def _from_table(frame: pd.DataFrame, path: Path, options: DataConfig, declared: 
     named = f"{label}_name" if label and f"{label}_name" in frame.columns else label
     taken = {label, named, options.group_column or ""} | (set(_OURS) if "sample_id" in frame.columns else set())
     columns = list(options.value_columns)
-    left_out = []
+    left_out: list[str] = []
     for name in [] if columns else frame.columns:
         if name in taken:
             continue

@@ -23,6 +23,8 @@ from synthgen.cli.shared_options import (
 from synthgen.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from synthgen.evaluation.anomaly import ScoreResult
 
 __all__ = ["describe_scores", "score", "summarise_scores"]
@@ -44,13 +46,27 @@ def score(
     label_column: LabelColumnOption = None,
     anomaly_label: AnomalyLabelOption = None,
     method: Annotated[
-        Literal["denoising", "fusion"],
-        typer.Option("--method", help="Denoising error, or fused with the nearest-neighbour distance."),
+        Literal["fusion", "model", "kernel"],
+        typer.Option("--method", help="Score by the model, by the remembered training records, or by both."),
+    ] = "fusion",
+    family: Annotated[
+        str, typer.Option("--family", metavar="NAME", help="What the model measures; see --list-families.")
     ] = "denoising",
+    list_families: Annotated[
+        bool, typer.Option("--list-families", help="List the score families with their cost, and stop.")
+    ] = False,
     condition: Annotated[
         Literal["null", "label", "best"],
         typer.Option("--condition", help="What the model is told: nothing, the record's label, the best class."),
-    ] = "null",
+    ] = "best",
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Score lines or files as they come: --data is a folder, a growing file or -."),
+    ] = False,
+    idle: Annotated[
+        float | None, typer.Option("--idle", metavar="S", help="With --follow: stop after S seconds without news.")
+    ] = None,
+    batch: Annotated[int, typer.Option("--batch", metavar="N", help="With --follow: most records in memory.")] = 64,
     seed: SeedOption = 0,
     force: ForceOption = False,
 ) -> None:
@@ -58,9 +74,22 @@ def score(
 
     Without --data, the run's own data is scored, each record marked with the split that it belongs to.
     """
+    if list_families:
+        text, plain = _families()
+        console.result(text, plain)
+        return
     for name, value in (("--q", q), ("--alpha", alpha)):
         if value is not None and not 0 < value < 1:
             raise UsageError(f"{name} {value:g}: expected a share between 0 and 1")
+    if follow:
+        if data is None:
+            raise UsageError("--follow needs --data: a folder, a file that grows, or - for a pipe")
+        text, plain = _follow(
+            console, run, data, out, alpha=alpha, method=method, family=family, condition=condition, seed=seed,
+            idle=idle, batch=batch,
+        )  # fmt: skip
+        console.result(text, plain)
+        return
     from synthgen.evaluation import score as score_data
 
     with console.progress("score") as progress:
@@ -73,12 +102,50 @@ def score(
             label_column=label_column,
             anomaly_labels=anomaly_label or None,
             method=method,
+            family=family,
             condition=condition,
             seed=seed,
             force=force,
             progress=progress,
         )
     console.result(summarise_scores(result), describe_scores(result))
+
+
+def _follow(
+    console: Console, run: Path | None, data: str, out: Path | None, *, alpha: float | None, **options: Any
+) -> tuple[str, dict[str, Any]]:
+    """Follow until it ends; the same command again goes on."""
+    from pathlib import Path
+
+    from synthgen.evaluation.follow import follow
+    from synthgen.io.run import Run
+
+    opened = Run.newest() if run is None else Run.open(run)
+    place = out if out is not None else opened.path / f"follow-{Path(data).stem if data != '-' else 'stdin'}"
+    with console.progress("follow") as progress:
+        found = follow(opened, data, out=place, alpha=0.01 if alpha is None else alpha, progress=progress, **options)
+    plain = {"scores": str(found.path), "records": found.records, "flagged": found.flagged, "errors": found.errors}
+    text = f"{found.records:,} records scored, {found.flagged:,} flagged, {found.errors:,} not understood"
+    return f"{text}\nscores {found.path}", plain
+
+
+def _families() -> tuple[str, dict[str, Any]]:
+    """The score families, for people and as `{"families": [{"name", "evaluations", "summary"}]}`."""
+    from synthgen.evaluation.families import FAMILIES
+    from synthgen.evaluation.measuring import Setting
+    from synthgen.evaluation.scorer import HIGHEST_NOISE, LOWEST_NOISE
+
+    rows = [
+        {
+            "name": item.name,
+            "evaluations": item.evaluations(Setting(0.5, LOWEST_NOISE, HIGHEST_NOISE)),
+            "summary": item.summary,
+        }
+        for item in FAMILIES.values()
+    ]
+    lines = [f"{'family':24}{'evaluations':>12}  what is measured"]
+    lines += [f"{row['name']:24}{row['evaluations']:>12}  {row['summary']}" for row in rows]
+    return "\n".join(lines), {"families": rows}
 
 
 def describe_scores(result: ScoreResult) -> dict[str, Any]:

@@ -18,15 +18,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from synthgen.api import Records
 from synthgen.data.opening import open_source
 from synthgen.errors import DataError, UsageError
 from synthgen.evaluation import score_report
-from synthgen.evaluation.calibration import benjamini_hochberg, check_alpha, conformal_p, uniformity
+from synthgen.evaluation.blocks import blocks_of, describe_blocks
+from synthgen.evaluation.calibration import Uniformity, benjamini_hochberg, check_alpha, uniformity
 from synthgen.evaluation.denoising import ScoringCondition, denoising_errors, noise_levels
 from synthgen.evaluation.overlap import Overlap
 from synthgen.evaluation.ranking import agreement, rank
 from synthgen.evaluation.score_report import Oddity, Summary
-from synthgen.evaluation.scorer import Method, Model, Scorer, pieces
+from synthgen.evaluation.scorer import CalibratedScorer, Method, Model, pieces
 from synthgen.evaluation.truth import Truth, read_truth
 from synthgen.io.atomic import atomic_file
 
@@ -76,6 +78,7 @@ def score(
     label_column: str | None = None,
     anomaly_labels: Sequence[str] | None = None,
     method: Method = "fusion",
+    family: str = "denoising",
     condition: ScoringCondition = "best",
     seed: int = 0,
     force: bool = False,
@@ -95,7 +98,8 @@ def score(
         alpha: flag by p <= alpha instead, so that this share of normal records is flagged.
         label_column: column that holds the label.
         anomaly_labels: the label values that mean anomalous; None: see `synthgen.evaluation.truth`.
-        method: `"denoising"` by the model, `"kernel"` by the training records alone, or `"fusion"`, their mean.
+        method: `"model"` by the model, `"kernel"` by the training records alone, or `"fusion"`, their mean.
+        family: what the model measures, see `synthgen.evaluation.families`.
         condition: what the model is told while scoring: nothing, the record's label, or the best of all classes.
         seed: of the noises, the forest and the bootstrap.
         force: overwrite the scores of another request.
@@ -125,6 +129,7 @@ def score(
         "label_column": label_column,
         "anomaly_labels": None if anomaly_labels is None else list(anomaly_labels),
         "method": method,
+        "family": family,
         "condition": condition,
         "seed": seed,
     }
@@ -133,7 +138,7 @@ def score(
     own = opened.source()
     total = len(calibration) + len(source)
     model = Model(opened.denoiser(), opened.codec(), opened.modality, opened.schema, opened.config.noise.sigma_data)
-    scorer = Scorer(model, condition=condition, seed=seed).fit(
+    scorer = CalibratedScorer(model, family=family, condition=condition, seed=seed).fit(
         own,
         train=opened.split.train,
         calibration=calibration,
@@ -141,13 +146,16 @@ def score(
         progress=_telling(progress, 0, total),
     )
     if alpha is not None:
-        check_alpha(alpha, len(scorer.calibration[method]))
+        check_alpha(alpha, scorer.calibration_size)
+    column = scorer.column(method)
     seen = Overlap.of(own, {part: getattr(opened.split, part) for part in _SPLITS}, model.vectors)
-    columns, oddest = _score_all(scorer, source, truth, method, seen, _telling(progress, len(calibration), total))
-    table = _table(columns, scorer.calibration[method], truth, q=q, alpha=alpha)
+    columns, oddest = _score_all(scorer, source, truth, column, seen, _telling(progress, len(calibration), total))
+    table = _table(columns, scorer, column, truth, q=q, alpha=alpha)
     unseen = np.setdiff1d(opened.split.holdout, calibration)
-    summary = _summary(table, scorer, truth, method=method, seed=seed, unseen=_scores_of(scorer, own, unseen, method))
-    notes = (calibration_note, _grouping_note(own, calibration), truth.note, *source.notes)
+    normals = _unseen(scorer, own, unseen, column)
+    summary = _summary(table, scorer, truth, column=column, seed=seed, unseen=normals)
+    blocks_note = describe_blocks(len(scorer.blocks), scorer.calibration_size)
+    notes = (calibration_note, blocks_note, truth.note, *source.notes)
     summary = replace(
         summary,
         data=name,
@@ -168,7 +176,7 @@ def score(
         run=opened.path,
         scores=path,
     )
-    ours = None if summary.rankings is None else summary.rankings[method]
+    ours = None if summary.rankings is None else summary.rankings[column]
     return ScoreResult(
         path=path,
         report=report,
@@ -223,16 +231,6 @@ def _calibration_positions(run: Run) -> tuple[NDArray[np.int64], str]:
     )
 
 
-def _grouping_note(source: Source, calibration: NDArray[np.int64]) -> str:
-    groups = len(calibration) if source.groups is None else len(np.unique(source.groups[calibration]))
-    if groups == len(calibration):
-        return ""
-    return (
-        f"The {len(calibration)} calibration records come from {groups} groups (series cut into windows, say) "
-        "and are not independent: read the p-values as approximate."
-    )
-
-
 def _destination(run: Run, name: str, out: Path | str | None) -> tuple[Path, Path]:
     """Where the table goes, and the directory of the report and the maps."""
     if out is None:
@@ -264,19 +262,19 @@ def _telling(progress: Progress | None, before: int, total: int) -> Callable[[in
 
 
 def _score_all(
-    scorer: Scorer, source: Source, truth: Truth, method: Method, seen: Overlap, tell: Callable[[int], None]
+    scorer: CalibratedScorer, source: Source, truth: Truth, column: str, seen: Overlap, tell: Callable[[int], None]
 ) -> tuple[dict[str, NDArray[Any]], list[Oddity]]:
     """Score the data piece by piece; residual maps are kept for the oddest records only."""
     parts: dict[str, list[NDArray[Any]]] = {}
     oddest: list[tuple[float, int, NDArray[np.float32]]] = []  # a heap, the least odd first
-    for piece in pieces(np.arange(len(source)), scorer.model.schema, len(scorer.sigmas)):
+    for piece in pieces(np.arange(len(source)), scorer.model.schema, scorer.setting.levels):
         records = source.read(piece)
         told = replace(records, label=None if truth.classes is None else truth.classes[piece])
         scored = scorer.score(told)
-        columns = {"score": scored.scores[method], "seen": seen.part_of(records)}
+        columns = {"score": scored.scores[column], "seen": seen.part_of(records)}
         columns |= {f"z_{k + 1}": scored.z[:, k] for k in range(scored.z.shape[1])}
-        for name, column in (columns | scored.scores).items():
-            parts.setdefault(name, []).append(column)
+        for name, values in (columns | scored.scores).items():
+            parts.setdefault(name, []).append(values)
         for row, position in enumerate(piece):
             value = float(columns["score"][row])
             if np.isfinite(value) and (len(oddest) < _MAPS or value > oddest[0][0]):
@@ -292,19 +290,27 @@ def _score_all(
     return {name: np.concatenate(columns) for name, columns in parts.items()}, found
 
 
-def _scores_of(scorer: Scorer, source: Source, positions: NDArray[np.int64], method: Method) -> NDArray[np.float64]:
-    """Scores of some of these records of the run, at most a few hundred."""
+def _unseen(scorer: CalibratedScorer, source: Source, positions: NDArray[np.int64], column: str) -> Uniformity | None:
+    """The check of the calibration on some of these records of the run, at most a few hundred; None without any."""
     some = positions[:: max(1, -(-len(positions) // _HOLDOUT_RECORDS))]
-    scores = [
-        scorer.score(source.read(piece)).scores[method]
-        for piece in pieces(some, scorer.model.schema, len(scorer.sigmas))
-    ]
-    return np.concatenate([*scores, np.empty(0)])
+    if not len(some):
+        return None
+    records = [source.read(piece) for piece in pieces(some, scorer.model.schema, scorer.setting.levels)]
+    scores = np.concatenate([scorer.score(part).scores[column] for part in records])
+    known = np.isfinite(scores)
+    if not known.any():
+        return None
+    groups = None if source.groups is None else np.asarray(source.groups)[some[known]]
+    x = scorer.model.codec.encode(Records.concatenate(records).take(known)).x.cpu().numpy()
+    return uniformity(
+        scorer.calibration[column], scores[known], blocks=scorer.blocks, normal_blocks=blocks_of(x, groups)
+    )
 
 
 def _table(
     columns: Mapping[str, NDArray[Any]],
-    calibration: NDArray[np.float64],
+    scorer: CalibratedScorer,
+    column: str,
     truth: Truth,
     *,
     q: float,
@@ -314,7 +320,7 @@ def _table(
     value = columns["score"]
     scorable = np.isfinite(value)
     p, adjusted = np.ones(len(value)), np.ones(len(value))
-    p[scorable] = conformal_p(calibration, value[scorable])
+    p[scorable] = scorer.p_values(column, value[scorable])
     adjusted[scorable] = benjamini_hochberg(p[scorable])
     flagged = scorable & (adjusted <= q if alpha is None else p <= alpha)
     first = {"id": np.arange(len(value)), "score": value, "p": p, "q": adjusted, "flagged": flagged}
@@ -327,7 +333,13 @@ def _table(
 
 
 def _summary(
-    table: pd.DataFrame, scorer: Scorer, truth: Truth, *, method: Method, seed: int, unseen: NDArray[np.float64]
+    table: pd.DataFrame,
+    scorer: CalibratedScorer,
+    truth: Truth,
+    *,
+    column: str,
+    seed: int,
+    unseen: Uniformity | None,
 ) -> Summary:
     """What follows from the table: counts, comparisons and the check of the calibration."""
     scorable = np.isfinite(table["score"].to_numpy())
@@ -335,21 +347,23 @@ def _summary(
     anomalous = None if truth.anomalous is None else truth.anomalous[scorable]
     rankings = None
     if anomalous is not None and 0 < anomalous.sum() < len(anomalous):
-        rankings = rank(compared, anomalous, reference=method, seed=seed)
+        rankings = rank(compared, anomalous, reference=column, seed=seed)
     return Summary(
         records=len(table),
         unscorable=int((~scorable).sum()),
         flagged=int(table["flagged"].sum()),
-        method=method,
-        sigmas=scorer.sigmas,
-        calibration_records=len(scorer.calibration[method]),
-        uniformity=uniformity(scorer.calibration[method], unseen) if len(unseen) else None,
+        method=column,
+        sigmas=scorer.setting.sigmas,
+        family=scorer.family.name,
+        evaluations=scorer.evaluations,
+        calibration_records=scorer.calibration_size,
+        uniformity=unseen,
         anomalies=None if anomalous is None else int(anomalous.sum()),
         rankings=rankings,
         agreements={
-            name: agreement(compared[method], values)
+            name: agreement(compared[column], values)
             for name, values in compared.items()
-            if name != method and len(values) > 1
+            if name != column and len(values) > 1
         },
         seen={part: int((table["seen"] == part).sum()) for part in _SPLITS},
         map_threshold=scorer.maps.threshold(),

@@ -67,11 +67,18 @@ class RobustZ:
         return np.asarray((values - self.location) / self.scale, dtype=np.float64)
 
 
-def conformal_p(calibration: NDArray[np.floating], scores: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Conformal p-values of `scores` `(n,)`, higher being more anomalous, against calibration scores `(n_cal,)`."""
-    ordered = np.sort(calibration)
-    at_least = len(ordered) - np.searchsorted(ordered, scores, side="left")
-    return np.asarray((1.0 + at_least) / (len(ordered) + 1.0), dtype=np.float64)
+def conformal_p(
+    calibration: NDArray[np.floating], scores: NDArray[np.floating], *, blocks: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """Conformal p-values of `scores` `(n,)`, higher being more anomalous, against calibration scores `(n_cal,)`.
+
+    With `blocks`, the block of each calibration score, a block counts as one record (`synthgen.evaluation.blocks`).
+    """
+    order = np.argsort(calibration, kind="stable")
+    weight = np.ones(len(order)) if blocks is None else 1.0 / np.bincount(blocks)[blocks[order]]
+    above = np.concatenate([[0.0], np.cumsum(weight[::-1])])[::-1]  # weight of the scores from position i on
+    at_least = above[np.searchsorted(calibration[order], scores, side="left")]
+    return np.asarray(np.round((1.0 + at_least) / (weight.sum() + 1.0), 12), dtype=np.float64)
 
 
 def smallest_p(calibration_records: int) -> float:
@@ -142,18 +149,37 @@ class Uniformity:
         return self.expected[0] <= self.false_alarms <= self.expected[1] and self.p >= _TOLD_APART
 
 
-def uniformity(calibration: NDArray[np.floating], normals: NDArray[np.floating]) -> Uniformity:
+def uniformity(
+    calibration: NDArray[np.floating],
+    normals: NDArray[np.floating],
+    *,
+    blocks: NDArray[np.int64] | None = None,
+    normal_blocks: NDArray[np.int64] | None = None,
+) -> Uniformity:
     """Check on unseen normal records that the calibration holds.
 
     The share of p <= 0.05 is compared with its beta-binomial interval. The Kolmogorov-Smirnov test compares the two
     samples of scores, which is the test of uniform p-values that counts the calibration set's own chance as well: the
-    p-values share one calibration set, so a one-sample test against U(0, 1) would reject too often.
+    p-values share one calibration set, so a one-sample test against U(0, 1) would reject too often. With blocks, both
+    count blocks in the place of records.
     """
-    result = stats.ks_2samp(calibration, normals)
-    alarms = int(np.sum(conformal_p(calibration, normals) <= 0.05))
-    low, high = false_alarm_interval(len(calibration), len(normals))
-    m = len(normals)
-    return Uniformity(m, float(result.statistic), float(result.pvalue), alarms / m, (low / m, high / m))
+    n, m = (
+        len(values) if unit is None else len(np.unique(unit))
+        for values, unit in ((calibration, blocks), (normals, normal_blocks))
+    )
+    test = stats.ks_2samp(calibration, normals)
+    statistic, p = float(test.statistic), float(test.pvalue)
+    if n < len(calibration) or m < len(normals):
+        p = float(stats.kstwo.sf(statistic, max(1, round(n * m / (n + m)))))
+    alarms = conformal_p(calibration, normals, blocks=blocks) <= 0.05
+    low, high = false_alarm_interval(n, m)
+    return Uniformity(
+        records=len(normals),
+        statistic=statistic,
+        p=p,
+        false_alarms=float(alarms.mean()),
+        expected=(low / m, high / m),
+    )
 
 
 @dataclass(frozen=True)

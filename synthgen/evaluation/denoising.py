@@ -10,6 +10,7 @@ records differ by what they are and not by the luck of their noise. Everything i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -25,12 +26,17 @@ if TYPE_CHECKING:
     from synthgen.diffusion.denoiser import AnyDenoiser
 
 __all__ = [
+    "Restoration",
     "ScoringCondition",
     "antithetic_noises",
+    "class_errors",
     "conditional_errors",
     "denoising_errors",
+    "device_of",
     "likeliest_class",
     "noise_levels",
+    "restore",
+    "told",
 ]
 
 ScoringCondition = Literal["null", "label", "best"]
@@ -54,7 +60,79 @@ def antithetic_noises(seed: int, level: int, repeats: int, shape: Sequence[int])
     return torch.cat([half, -half])
 
 
+@dataclass(frozen=True)
+class Restoration:
+    """How N records were restored at K noise levels."""
+
+    errors: NDArray[np.float64]
+    """(N, K) mean squared residual over observed positions; NaN for a record without any."""
+    maps: NDArray[np.float32]
+    """(N, K, *S) mean over channels; 0 at a position without any observed value."""
+    channels: NDArray[np.float32]
+    """(N, K, C) mean over positions; 0 for a channel without any observed value."""
+
+
 @torch.no_grad()
+def restore(
+    denoiser: AnyDenoiser,
+    batch: Batch,
+    sigmas: Sequence[float],
+    *,
+    seed: int,
+    repeats: int = 4,
+    batch_size: int = 256,
+    conditions: Mapping[str, torch.Tensor] | None = None,
+) -> Restoration:
+    """Denoising errors of N records at K noise levels, with where they are; levels and noises share the network calls.
+
+    Args:
+        denoiser: `D(x (B, C, *S), sigma (B,), conditions) -> (B, C, *S)`; a module on its own device or any function.
+        batch: N encoded records; `batch.observed` weighs positions, `batch.conditions` is not used.
+        sigmas: K noise levels.
+        seed: of the noises; the same seed gives every record, in every call, the same noises.
+        repeats: noises a level, even; `len(sigmas) * repeats` evaluations a record.
+        batch_size: rows of one network call.
+        conditions: name -> tensor with N rows; a missing name, and None, is the learned null.
+    """
+    device = device_of(denoiser, batch.x)
+    n, channels, spatial = len(batch.x), batch.x.shape[1], tuple(batch.x.shape[2:])
+    levels = len(sigmas)
+    errors = np.empty((n, levels))
+    maps = np.empty((n, levels, *spatial), dtype=np.float32)
+    by_channel = np.empty((n, levels, channels), dtype=np.float32)
+    noises = torch.stack([antithetic_noises(seed, k, repeats, batch.x.shape[1:]) for k in range(levels)]).to(device)
+    scale = torch.tensor([float(sigma) for sigma in sigmas], device=device)  # (K,)
+    scaled = scale.reshape(-1, *[1] * (noises.ndim - 1)) * noises  # (K, R, C, *S)
+    together = max(1, min(levels, batch_size // repeats))  # levels that one call holds of a record
+    step = max(1, batch_size // (repeats * together))
+    for start in range(0, n, step):
+        rows = slice(start, min(start + step, n))
+        x = batch.x[rows].to(device, torch.float32)  # (b, C, *S)
+        weight = torch.ones_like(x) if batch.observed is None else batch.observed[rows].to(device, torch.float32)
+        for first in range(0, levels, together):
+            some = slice(first, min(first + together, levels))
+            k = some.stop - some.start
+            noisy = (x[:, None, None] + scaled[some]).flatten(0, 2)  # (b * k * R, C, *S)
+            sigma = scale[some].repeat_interleave(repeats).repeat(len(x))
+            told = {
+                name: value[rows].to(device).repeat_interleave(k * repeats, dim=0)
+                for name, value in (conditions or {}).items()
+            }
+            clean = denoiser(noisy, sigma, told).reshape(len(x), k, repeats, *x.shape[1:])
+            squared = (clean - x[:, None, None]).square().mean(dim=2) * weight[:, None]  # (b, k, C, *S)
+            flat, counted = squared.flatten(3), weight[:, None].flatten(3)
+            errors[rows, some] = (flat.double().sum((2, 3)) / counted.double().sum((2, 3))).cpu().numpy()
+            maps[rows, some] = (squared.sum(dim=2) / weight[:, None].sum(dim=2).clamp_min(1e-12)).cpu().numpy()
+            by_channel[rows, some] = (flat.sum(dim=3) / counted.sum(dim=3).clamp_min(1e-12)).cpu().numpy()
+    return Restoration(errors, maps, by_channel)
+
+
+def device_of(denoiser: AnyDenoiser, x: torch.Tensor) -> torch.device:
+    """Where a denoiser that is a module lives; that of x for any other function."""
+    parameter = next(denoiser.parameters(), None) if isinstance(denoiser, torch.nn.Module) else None
+    return x.device if parameter is None else parameter.device
+
+
 def denoising_errors(
     denoiser: AnyDenoiser,
     batch: Batch,
@@ -65,43 +143,9 @@ def denoising_errors(
     batch_size: int = 256,
     conditions: Mapping[str, torch.Tensor] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Denoising errors of N records at K noise levels, with where they are.
-
-    Args:
-        denoiser: `D(x (B, C, *S), sigma (B,), conditions) -> (B, C, *S)`; a module on its own device or any function.
-        batch: N encoded records; `batch.observed` weighs positions, `batch.conditions` is not used.
-        sigmas: K noise levels.
-        seed: of the noises; the same seed gives every record, in every call, the same noises.
-        repeats: noises a level, even.
-        batch_size: rows of one network call.
-        conditions: name -> tensor with N rows; a missing name, and None, is the learned null.
-
-    Returns:
-        Errors `(N, K)`, the mean squared residual over observed positions, and maps `(N, K, *S)`, the same over
-        channels only. A record without any observed position has NaN errors; a position without any has zero.
-    """
-    parameter = next(denoiser.parameters(), None) if isinstance(denoiser, torch.nn.Module) else None
-    device = batch.x.device if parameter is None else parameter.device
-    n, spatial = len(batch.x), tuple(batch.x.shape[2:])
-    errors = np.empty((n, len(sigmas)))
-    maps = np.empty((n, len(sigmas), *spatial), dtype=np.float32)
-    noises = [antithetic_noises(seed, k, repeats, batch.x.shape[1:]).to(device) for k in range(len(sigmas))]
-    step = max(1, batch_size // repeats)
-    for start in range(0, n, step):
-        rows = slice(start, min(start + step, n))
-        x = batch.x[rows].to(device, torch.float32)  # (b, C, *S)
-        weight = torch.ones_like(x) if batch.observed is None else batch.observed[rows].to(device, torch.float32)
-        told = {
-            name: value[rows].to(device).repeat_interleave(repeats, dim=0) for name, value in (conditions or {}).items()
-        }
-        for k, sigma in enumerate(sigmas):
-            noisy = (x.unsqueeze(1) + sigma * noises[k]).flatten(0, 1)  # (b * R, C, *S)
-            clean = denoiser(noisy, torch.full((len(noisy),), float(sigma), device=device), told)
-            squared = (clean.reshape(len(x), repeats, *x.shape[1:]) - x.unsqueeze(1)).square().mean(dim=1) * weight
-            total = squared.flatten(1).double().sum(dim=1) / weight.flatten(1).double().sum(dim=1)
-            errors[rows, k] = total.cpu().numpy()
-            maps[rows, k] = (squared.sum(dim=1) / weight.sum(dim=1).clamp_min(1e-12)).cpu().numpy()
-    return errors, maps
+    """Errors `(N, K)` and maps `(N, K, *S)` of `restore`, which has the arguments."""
+    found = restore(denoiser, batch, sigmas, seed=seed, repeats=repeats, batch_size=batch_size, conditions=conditions)
+    return found.errors, found.maps
 
 
 def conditional_errors(
@@ -115,18 +159,59 @@ def conditional_errors(
     repeats: int = 4,
     batch_size: int = 256,
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """`denoising_errors` with the model told what `condition` says.
+    """`denoising_errors` with the model told what `condition` says, see `told`."""
+    conditions = told(denoiser, batch, sigmas, schema, condition=condition, seed=seed, batch_size=batch_size)
+    return denoising_errors(
+        denoiser, batch, sigmas, seed=seed, repeats=repeats, batch_size=batch_size, conditions=conditions
+    )
 
-    `"best"` first finds, for each record, the class that explains it best (`likeliest_class`) and then measures the
-    errors given that class: an anomaly is what no class explains. Without classes it is the same as `"null"`.
+
+def told(
+    denoiser: AnyDenoiser,
+    batch: Batch,
+    sigmas: Sequence[float],
+    schema: Schema,
+    *,
+    condition: ScoringCondition,
+    seed: int,
+    batch_size: int = 256,
+) -> Mapping[str, torch.Tensor] | None:
+    """What the model is told about each record.
+
+    `"best"` finds, for each record, the class that explains it best (`likeliest_class`): an anomaly is then what no
+    class explains. Without classes it is the same as `"null"`.
     """
     classes = [item for item in schema.conditions if item.kind == "class"]
-    told: Mapping[str, torch.Tensor] | None = None
     if classes and condition == "label":
-        told = batch.conditions
-    elif classes and condition == "best":
-        told = {classes[0].name: likeliest_class(denoiser, batch, sigmas, classes[0], seed=seed, batch_size=batch_size)}
-    return denoising_errors(denoiser, batch, sigmas, seed=seed, repeats=repeats, batch_size=batch_size, conditions=told)
+        return batch.conditions
+    if classes and condition == "best":
+        return {classes[0].name: likeliest_class(denoiser, batch, sigmas, classes[0], seed=seed, batch_size=batch_size)}
+    return None
+
+
+def class_errors(
+    denoiser: AnyDenoiser,
+    batch: Batch,
+    sigmas: Sequence[float],
+    classes: Condition,
+    *,
+    seed: int,
+    batch_size: int = 256,
+) -> NDArray[np.float64]:
+    """Mean log error of each record under each class, `(N, classes)`: the smaller, the better the class explains it.
+
+    Three of the noise levels and one antithetic pair tell classes apart well enough (a diffusion classifier; Li et
+    al. 2023, "Your diffusion model is secretly a zero-shot classifier"): six evaluations a class.
+    """
+    some = [sigmas[len(sigmas) // 4], sigmas[len(sigmas) // 2], sigmas[3 * len(sigmas) // 4]]
+    error = np.empty((len(batch.x), classes.size))
+    for index in range(classes.size):
+        given = {classes.name: torch.full((len(batch.x),), index, dtype=torch.int64)}
+        errors, _ = denoising_errors(
+            denoiser, batch, some, seed=seed, repeats=2, batch_size=batch_size, conditions=given
+        )
+        error[:, index] = np.log(np.maximum(errors, 1e-12)).mean(axis=1)
+    return error
 
 
 def likeliest_class(
@@ -138,17 +223,6 @@ def likeliest_class(
     seed: int,
     batch_size: int = 256,
 ) -> torch.Tensor:
-    """The class under which the geometric mean of a record's errors is smallest, int64 `(N,)`.
-
-    Three of the noise levels and one antithetic pair tell classes apart well enough (a diffusion classifier; Li et
-    al. 2023, "Your diffusion model is secretly a zero-shot classifier"): six evaluations a class.
-    """
-    some = [sigmas[len(sigmas) // 4], sigmas[len(sigmas) // 2], sigmas[3 * len(sigmas) // 4]]
-    error = np.empty((classes.size, len(batch.x)))
-    for index in range(classes.size):
-        told = {classes.name: torch.full((len(batch.x),), index, dtype=torch.int64)}
-        errors, _ = denoising_errors(
-            denoiser, batch, some, seed=seed, repeats=2, batch_size=batch_size, conditions=told
-        )
-        error[index] = np.log(np.maximum(errors, 1e-12)).mean(axis=1)
-    return torch.from_numpy(error.argmin(axis=0))
+    """The class with the smallest of `class_errors`, int64 `(N,)`."""
+    errors = class_errors(denoiser, batch, sigmas, classes, seed=seed, batch_size=batch_size)
+    return torch.from_numpy(np.where(np.isnan(errors), np.inf, errors).argmin(axis=1))

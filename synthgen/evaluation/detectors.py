@@ -5,7 +5,7 @@
     iforest       isolation forest, 100 trees (Liu et al. 2008)
     pca           squared distance to the subspace that holds 95 % of the variance
     mahalanobis   squared Mahalanobis distance, Ledoit-Wolf covariance
-    knn_features  kNN on an embedder's features in place of the values themselves
+    knn_features, mahalanobis_features      the same on an embedder's features in place of the values themselves
 
 They are fitted on the training split and made comparable by robust z on the calibration split.
 """
@@ -164,7 +164,7 @@ class Baselines:
             train: normal records.
             calibration: others, for the z-scores.
             vectors: records to `(N, D)`, with every value on a comparable scale.
-            embedder: already fitted; adds `knn_features`.
+            embedder: already fitted; adds `knn_features` and `mahalanobis_features`.
             seed: of the forest.
         """
         views: dict[str, tuple[Vectors, Detector]] = {
@@ -172,6 +172,7 @@ class Baselines:
         }
         if embedder is not None:
             views["knn_features"] = (embedder.transform, Neighbours())
+            views["mahalanobis_features"] = (embedder.transform, Mahalanobis())
         fitted, calibrated = {}, {}
         for name, (view, detector) in views.items():
             detector.fit(view(train))
@@ -183,5 +184,5 @@ class Baselines:
 
     def score(self, records: Records) -> dict[str, NDArray[np.float64]]:
         """Name -> z-scores of the records."""
-        vectors = {view: view(records) for view in {view for view, _, _ in self.fitted.values()}}
+        vectors = {view: view(records) for view, _, _ in self.fitted.values()}
         return {name: z(detector.score(vectors[view])) for name, (view, detector, z) in self.fitted.items()}

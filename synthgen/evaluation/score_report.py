@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 
 import synthgen
 from synthgen.evaluation.calibration import Uniformity, smallest_p
+from synthgen.evaluation.families import FAMILIES
 from synthgen.evaluation.metric import jsonable
 from synthgen.evaluation.ranking import Agreement, Ranking
 from synthgen.io.atomic import write_bytes, write_text
@@ -33,17 +34,18 @@ __all__ = ["TITLES", "Oddity", "Summary", "facts", "verdict", "write"]
 Tone = Literal["good", "bad", "unknown", "note"]
 
 TITLES: Mapping[str, str] = {
-    "denoising": "denoising error of the model",
+    **{name: family.title for name, family in FAMILIES.items()},
     "kernel": "denoising error of the remembered training records",
     "fusion": "model and remembered records, mean z",
     "knn": "nearest neighbours (5), values",
     "knn_features": "nearest neighbours (5), features",
+    "mahalanobis_features": "Mahalanobis distance, features",
     "lof": "local outlier factor (20)",
     "iforest": "isolation forest (100)",
     "pca": "principal components, reconstruction",
     "mahalanobis": "Mahalanobis distance",
 }
-_OURS = ("denoising", "kernel", "fusion")
+_OURS = (*FAMILIES, "kernel", "fusion")
 _BINS = 20
 
 
@@ -82,6 +84,9 @@ class Summary:
     map_threshold: float
     p: NDArray[np.float64]
     """Of the records that could be scored."""
+    family: str = "denoising"
+    evaluations: int = 32
+    """Network evaluations a record."""
     data: str = ""
     condition: str = "null"
     q: float = 0.1
@@ -202,6 +207,8 @@ def facts(summary: Summary) -> dict[str, Any]:
         "q": summary.q,
         "alpha": summary.alpha,
         "method": summary.method,
+        "family": summary.family,
+        "evaluations": summary.evaluations,
         "condition": summary.condition,
         "sigmas": summary.sigmas,
         "calibration_records": summary.calibration_records,

@@ -14,10 +14,11 @@ from synthgen.config import DataConfig
 from synthgen.data.opening import open_source
 from synthgen.errors import DataError, UsageError
 from synthgen.evaluation.anomaly import score
-from synthgen.evaluation.scorer import pieces
+from synthgen.evaluation.scorer import Scale, pieces
 from synthgen.training import train
 
-DETECTORS = {"denoising", "kernel", "fusion", "knn", "lof", "iforest", "pca", "mahalanobis", "knn_features"}
+DETECTORS = {"denoising", "kernel", "fusion", "knn", "lof", "iforest", "pca", "mahalanobis"}
+DETECTORS |= {"knn_features", "mahalanobis_features"}
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,15 @@ def test_table_has_a_row_for_each_record_and_the_documented_columns(result):
     assert stored["p"].between(0, 1, inclusive="right").all()
     assert (stored["q"] >= stored["p"] - 1e-12).all()
     np.testing.assert_allclose(stored["score"], (stored["denoising"] + stored["kernel"]) / 2)
+
+
+def test_improvement_at_other_levels_is_no_excuse_for_a_bad_one():
+    calibration = np.random.default_rng(0).normal(size=(500, 8))
+    scale = Scale.fit(calibration)
+    odd, normal = np.full((1, 8), -2.0), np.zeros((1, 8))
+    odd[0, 3] = 6.0  # restored better everywhere else: the mean z is below that of a normal record
+    assert odd.mean() < normal.mean()
+    assert scale(odd)[0] > scale(calibration).max() > scale(normal)[0]
 
 
 def test_noise_is_found_among_digits_and_flagged(result):
@@ -127,7 +137,7 @@ def test_q_outside_zero_and_one_is_refused(run, data, q):
 def test_alpha_flags_each_record_by_itself_and_images_of_another_size_are_brought_to_the_models(run, tmp_path):
     doubled = run.source().read(run.split.holdout[:20])["image"].repeat(2, axis=1).repeat(2, axis=2)
     np.savez(tmp_path / "doubled.npz", X=doubled)
-    found = score(run, tmp_path / "doubled.npz", out=tmp_path / "alpha.parquet", alpha=0.05, method="denoising")
+    found = score(run, tmp_path / "doubled.npz", out=tmp_path / "alpha.parquet", alpha=0.05, method="model")
     assert found.path == tmp_path / "alpha.parquet"
     assert np.isfinite(found.table["score"]).all()
     assert found.table["flagged"].equals(found.table["p"] <= 0.05)
