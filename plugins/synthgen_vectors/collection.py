@@ -71,7 +71,7 @@ def vector_source(
     said = list(notes)
     if missing.any():
         said.append(f"{missing.mean():.1%} of the values are missing; they carry no weight in training")
-    constant = [names[j] for j in np.flatnonzero(np.nanmax(wide, axis=0) == np.nanmin(wide, axis=0))]
+    constant = [names[j] for j in np.flatnonzero(np.nanmax(wide, axis=0) == np.nanmin(wide, axis=0)).tolist()]
     if constant:
         said.append(f"constant columns: {', '.join(constant[:5])}{', ...' if len(constant) > 5 else ''}")
     classes, index = _classes(labels, where, label_column)

@@ -19,13 +19,13 @@ __all__ = ["Vectors"]
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
-    "fast": {"network": {"width": 128, "blocks": 2}, "sampling": {"steps": 12}},
-    "large": {"network": {"width": 512, "blocks": 4}, "optim": {"lr": 5e-4}},
+    "fast": {"network": {"width": 64}, "sampling": {"steps": 12}},
+    "large": {"network": {"width": 512, "blocks": 4}, "optim": {"lr": 5e-4}, "train": {"samples": 3_000_000}},
 }
 """Named sets of choices, on top of what `configure` says."""
 
-_DROPOUT: tuple[tuple[int, float], ...] = ((1_000, 0.1), (10_000, 0.05), (2**62, 0.0))
-"""Dropout by the largest number of training records."""
+_BUDGET: tuple[tuple[int, int], ...] = ((200, 120_000), (20_000, 300_000), (2**62, 1_000_000))
+"""Training samples by the largest number of training records."""
 
 _JUDGES = ("logistic", "forest")
 
@@ -49,11 +49,11 @@ class Vectors:
         return PRESETS
 
     def configure(self, schema: Schema, records: int) -> Mapping[str, Any]:
-        """The MLP, dropout and batch by the number of records."""
-        dropout = next(rate for most, rate in _DROPOUT if records <= most)
+        """The MLP; the budget by the number of records."""
         return {
-            "network": {"name": "mlp", "width": 256, "blocks": 3, "dropout": dropout},
-            "optim": {"batch_size": 128 if records >= 1_000 else 64},
+            "network": {"name": "mlp", "width": 128, "blocks": 2, "dropout": 0.0},
+            "optim": {"batch_size": 256, "lr": 2e-3},
+            "train": {"samples": next(samples for most, samples in _BUDGET if records <= most)},
         }
 
     def judge(self, schema: Schema, *, seed: int, kind: str = "default") -> Judge | None:

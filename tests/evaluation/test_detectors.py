@@ -83,7 +83,7 @@ def test_baselines_are_on_one_scale_on_the_calibration_records():
     train, calibration = Records({"values": TRAIN[:200]}), Records({"values": TRAIN[200:]})
     baselines = Baselines.fit(train, calibration, vectors=rows.flatten, embedder=rows, seed=0)
     scores = baselines.score(calibration)
-    assert set(scores) == {"knn", "lof", "iforest", "pca", "mahalanobis", "knn_features"}
+    assert set(scores) == {"knn", "lof", "iforest", "pca", "mahalanobis", "knn_features", "mahalanobis_features"}
     for name, values in scores.items():
         np.testing.assert_allclose(values, baselines.calibration[name])
         assert np.median(values) == pytest.approx(0.0, abs=1e-9), name
