@@ -67,15 +67,16 @@ class Vectors:
             raise UsageError(f"unknown judge {kind!r} of vectors", hint=f"Judges: {', '.join(_JUDGES)}.")
         if len(schema.labels) < 2:
             return None
-        from synthgen_vectors.judge import VectorJudge
+        from synthgen.data.vectors import VectorJudge
+        from synthgen_vectors.judge import JUDGES
 
-        return VectorJudge(schema, seed=seed, kind=wanted)
+        return VectorJudge(schema, self.flatten, make=lambda: JUDGES[wanted](seed))
 
     def embedder(self, schema: Schema, *, seed: int) -> Embedder:
         """Principal components of the standardised values."""
-        from synthgen_vectors.embedder import ComponentEmbedder
+        from synthgen.data.vectors import VectorEmbedder
 
-        return ComponentEmbedder(schema, seed=seed)
+        return VectorEmbedder(schema, self.flatten)
 
     def flatten(self, records: Records, schema: Schema) -> NDArray[np.float32]:
         """Standardised by the scale noted in the schema; missing values are the mean."""
