@@ -28,6 +28,7 @@ __all__ = [
     "RunConfig",
     "SamplingConfig",
     "TrainConfig",
+    "dump_layers",
     "dump_toml",
     "environment_overrides",
     "load_toml",
@@ -121,6 +122,10 @@ class EmaConfig(_Section):
     widths: tuple[float, ...] = Field(
         (0.05, 0.10, 0.20), description="relative widths; the best on held-out loss stays"
     )
+    choose: Literal["held-out", "utility"] = Field(
+        "held-out", description="which width stays: by held-out loss, or by a judge trained on samples"
+    )
+    snapshots: int = Field(0, ge=0, description="kept while training, so that any width can be tried at the end")
 
 
 class TrainConfig(_Section):
@@ -254,6 +259,22 @@ def dump_toml(config: RunConfig, *, comments: bool = False) -> str:
             if comments:
                 lines.append(f"# {type(section).model_fields[key].description}")
             lines.append(f"# {key} is unset" if value is None else f"{key} = {_toml_value(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def dump_layers(layers: Mapping[str, Any], *, heading: str = "") -> str:
+    """Nested choices as TOML that `load_toml` reads again; unset values are left out.
+
+    Args:
+        layers: plain values, and sections of them.
+        heading: comment lines above.
+    """
+    lines = [f"# {line}" for line in heading.splitlines()]
+    lines += [f"{key} = {_toml_value(value)}" for key, value in layers.items() if not isinstance(value, Mapping)]
+    for name, section in layers.items():
+        if isinstance(section, Mapping):
+            kept = {key: value for key, value in section.items() if value is not None}
+            lines += ["", f"[{name}]", *(f"{key} = {_toml_value(value)}" for key, value in kept.items())]
     return "\n".join(lines) + "\n"
 
 

@@ -28,6 +28,7 @@ from synthgen.cli import (
     plugins,
     score,
     train,
+    tune,
     verify,
 )
 from synthgen.cli.console import as_json
@@ -58,6 +59,7 @@ for _name, _command, _panel in (
     ("evaluate", evaluate.evaluate, _WORK),
     ("score", score.score, _WORK),
     ("augment", augment.augment, _WORK),
+    ("tune", tune.tune, _WORK),
     ("inspect", inspect.inspect, _LOOK),
     ("verify", verify.verify, _LOOK),
     ("list", listing.list_names, _LOOK),

@@ -155,4 +155,8 @@ class Turn:
 
     def turned_up(self, loss: float, progress: float) -> bool:
         """Whether training should end here."""
-        return progress - self.lowest_at >= self.patience and loss > self.lowest * (1 + self.rise)
+        return progress - self.lowest_at >= self.patience and self.is_up(loss)
+
+    def is_up(self, loss: float) -> bool:
+        """Whether a value lies clearly above the lowest."""
+        return loss > self.lowest * (1 + self.rise)

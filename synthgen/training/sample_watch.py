@@ -18,14 +18,11 @@ import torch
 from scipy.stats import binomtest
 from torch import Tensor
 
-from synthgen import registry
 from synthgen.api import Batch, Schema
 from synthgen.config import RunConfig
 from synthgen.diffusion.denoiser import AnyDenoiser
-from synthgen.diffusion.samplers import Sampler
-from synthgen.diffusion.sigma import grid
-from synthgen.seeding import generator, standard_normal
-from synthgen.training.precision import autocast
+from synthgen.seeding import generator
+from synthgen.training.sampling import sample
 
 __all__ = ["SampleCheck", "SampleWatch", "copy_share"]
 
@@ -80,7 +77,7 @@ class SampleWatch:
 
     def __init__(self, config: RunConfig, schema: Schema, training: Batch, held_out: Batch) -> None:
         self._config = config
-        self._shape = schema.shape
+        self._schema = schema
         self._reference = training.x[:_REFERENCE].flatten(1)
         self._chance = copy_share(held_out.x.flatten(1), self._reference)
         self._n_chance = len(held_out.x)
@@ -99,27 +96,20 @@ class SampleWatch:
             self._spread[name] = _variance(training.x[rows])
         picked = torch.cat(chosen)
         self._conditions = {name: values[picked] for name, values in training.conditions.items()}
-        self._ids = range(len(picked))
+        self._size = len(picked)
 
     def sample(self, denoiser: AnyDenoiser, device: torch.device, precision: str) -> tuple[Tensor, dict[str, Tensor]]:
         """Samples `(N, C, *spatial)` on the CPU, and the conditions they were made with."""
-        options, noise = self._config.sampling, self._config.noise
-        sampler: Sampler = registry.load("samplers", options.sampler)
-        sigmas = grid(options.grid, sampler.steps(options.steps), noise.sigma_min, noise.sigma_max or 80.0)
-        parts = []
-        for start in range(0, len(self._ids), options.batch_size):
-            ids = self._ids[start : start + options.batch_size]
-            with torch.inference_mode(), autocast(device, precision):
-                x = sampler.solve(
-                    denoiser,
-                    self._normal("watch", ids, device) * float(sigmas[0]),
-                    sigmas,
-                    conditions={n: v[ids.start : ids.stop].to(device) for n, v in self._conditions.items()},
-                    noise=lambda step, ids=ids: self._normal("watch-sde", ids, device, step),
-                    order=options.order,
-                )
-            parts.append(x.float().cpu())
-        return torch.cat(parts), self._conditions
+        x = sample(
+            denoiser,
+            self._conditions,
+            self._config,
+            self._schema,
+            count=self._size,
+            device=device,
+            precision=precision,
+        )
+        return x, self._conditions
 
     def look(self, x: Tensor) -> SampleCheck:
         """What the samples `(N, C, *spatial)` of `sample` tell."""
@@ -127,10 +117,6 @@ class SampleWatch:
             name: _variance(x[rows]) / self._spread[name] for name, rows in self._rows.items() if self._spread[name] > 0
         }
         return SampleCheck(copy_share(x.flatten(1), self._reference), self._chance, len(x), self._n_chance, diversity)
-
-    def _normal(self, purpose: str, ids: Sequence[int], device: torch.device, step: int = 0) -> Tensor:
-        values = standard_normal(self._config.train.seed, purpose, ids, self._shape, step=step)
-        return torch.from_numpy(values).to(device)
 
 
 def copy_share(queries: Tensor, reference: Tensor) -> float:

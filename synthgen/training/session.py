@@ -30,6 +30,7 @@ from synthgen.io.lock import locked
 from synthgen.io.run import Run, build_denoiser, load_tensors, read_facts, save_tensors
 from synthgen.nn.lora import merged
 from synthgen.plugins import plugin_host
+from synthgen.training.averages import Averages
 from synthgen.training.continuing import Forgetting
 from synthgen.training.loop import Step, Trainer
 from synthgen.training.place import clear, place
@@ -141,6 +142,7 @@ class _Session:
         )
         average = copy.deepcopy(self.denoiser)
         self.watching = Watching(prepared, self.trainer, average, path, record=self._row, note=self._note)
+        self.averages = Averages(path, self.trainer.ema, snapshots=self.config.ema.snapshots)
         self.log: list[dict[str, Any]] = []
         self.trainer.precision = choose_precision(self.config.train.precision, self.trainer.trial)
         self._settle({"precision": self.trainer.precision})
@@ -176,9 +178,12 @@ class _Session:
             self._tell("start", message=f"about the data: {finding}")
         ended: str | None = None
         saved = time.monotonic()
+        before = self.trainer.progress
         with _signals() as stop:
             for step in self.trainer.steps():
                 self._record(step)
+                self.averages.keep(step.samples, step.progress, before)
+                before = step.progress
                 reason = self.watching.after(step)
                 if reason is not None and self.config.train.early_stop:
                     ended = reason
@@ -219,6 +224,7 @@ class _Session:
         tensors, facts = found
         self.trainer.restore(tensors, facts["trainer"])
         self.watching.restore(facts["watching"], tensors.get("best", {}))
+        self.averages.forget_after(self.trainer.samples)
         self.log = facts["log"]
 
     def _write_description(self) -> None:
@@ -266,11 +272,15 @@ class _Session:
 
     def _finish(self, ended: str | None) -> Run:
         """Choose the average, write the run. `ended`: why it ended early, None when the budget was used."""
-        losses = {width: self.watching.held_out_loss(width).total for width in self.trainer.ema.widths}
-        width = min(losses, key=lambda w: losses[w])
+        averages = self.averages.candidates(self.trainer.samples)
+        losses = {width: self.watching.held_out_loss(weights).total for width, weights in averages.items()}
         best = self.watching.best if ended is not None else {}  # the lowest held-out loss on the way
+        width, utility = min(losses, key=lambda w: losses[w]), {}
+        if not best and self.config.ema.choose == "utility":
+            utility = {w: self.watching.utility(weights) for w, weights in averages.items()}
+            width = max(utility, key=lambda w: utility[w])
         ended = ended or "the budget was used"
-        weights = best or self.trainer.ema.state(width)
+        weights = best or averages[width]
         buffers = {n: b for n, b in self.denoiser.network.state_dict().items() if n not in weights}
         save_tensors(self.path / "model.safetensors", merged({**weights, **buffers}))
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.log))
@@ -287,6 +297,7 @@ class _Session:
             "remarks": self._remarks(),
             "parameters": self._size(),
             "held_out": {f"{w:g}": loss for w, loss in losses.items()},
+            "utility": {f"{w:g}": value for w, value in utility.items()},
             "ema_width": None if best else width,
             "held_out_on": "validation" if len(self.prepared.split.validation) else "holdout",
             "plugin": registry.find("modalities", self.config.modality).plugin,

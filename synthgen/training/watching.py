@@ -11,11 +11,10 @@ from __future__ import annotations
 import io
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from synthgen.diffusion.denoiser import Denoiser
@@ -24,6 +23,7 @@ from synthgen.training.loop import Step, Trainer
 from synthgen.training.monitor import HeldOut, HeldOutLoss, Turn
 from synthgen.training.prepare import Prepared
 from synthgen.training.sample_watch import SampleCheck, SampleWatch
+from synthgen.training.sampling import judged, sample
 
 __all__ = ["Watching"]
 
@@ -31,6 +31,7 @@ Note = Callable[[Step, str], None]
 Record = Callable[[str, Step, dict[str, Any]], None]
 
 _WATCHED_RECORDS = 256
+_JUDGED_RECORDS = 1_000
 _REFERENCE_RECORDS, _CHANCE_RECORDS = 10_000, 1_000
 _NOISE_SCALE_BATCHES, _NOISE_SCALE_STEPS = 4, 50
 _ALARMS_FROM = 0.4  # of training; before, samples are blurred rather than collapsed
@@ -59,7 +60,7 @@ class Watching:
         self._record = record
         self._note = note
         self._measured = self._checked = self._measured_at = 0
-        self._measured_progress = 0.0
+        self._loss = math.nan
         self._warned: set[str] = set()
         config, schema = prepared.config, prepared.schema
         watched = prepared.watched.sample(_WATCHED_RECORDS)
@@ -83,16 +84,43 @@ class Watching:
             reason = self._timed(self._check, step) or reason
         return reason
 
-    def held_out_loss(self, width: float) -> HeldOutLoss:
-        """The held-out loss of the average of this relative width."""
-        return self._held_out.measure(self._averaged(width), self.trainer.device)
+    def held_out_loss(self, weights: Mapping[str, Tensor]) -> HeldOutLoss:
+        """The held-out loss with these weights."""
+        return self._held_out.measure(self._with(weights), self.trainer.device)
+
+    def utility(self, weights: Mapping[str, Tensor]) -> float:
+        """What a judge trained on samples reaches on the watched records, with these weights.
+
+        Raises:
+            UsageError: such records have nothing to judge by.
+        """
+        p, config = self.prepared, self.trainer.config
+        training = p.data.sample(_JUDGED_RECORDS)
+        x = sample(
+            self._with(weights).eval(),
+            training.conditions,
+            config,
+            p.schema,
+            count=len(training.x),
+            device=self.trainer.device,
+            precision=self.trainer.precision,
+        )
+        return judged(
+            x,
+            training.conditions,
+            modality=p.modality,
+            schema=p.schema,
+            codec=p.codec,
+            real=p.source.read(p.split.watched),
+            seed=config.train.seed,
+        )
 
     def state(self) -> dict[str, Any]:
         """JSON-able counters; `best` goes beside them."""
         return {
             "turn": [self.turn.lowest, self.turn.lowest_at],
             "done": [self._measured, self._checked, self._measured_at],
-            "measured_progress": self._measured_progress,
+            "loss": self._loss if math.isfinite(self._loss) else None,
             "warned": sorted(self._warned),
         }
 
@@ -100,7 +128,7 @@ class Watching:
         """The inverse of `state`."""
         self.turn.lowest, self.turn.lowest_at = state["turn"]
         self._measured, self._checked, self._measured_at = state["done"]
-        self._measured_progress = state["measured_progress"]
+        self._loss = math.nan if state["loss"] is None else state["loss"]
         self._warned = set(state["warned"])
         self.best = best
 
@@ -113,13 +141,14 @@ class Watching:
 
     def _measure(self, step: Step) -> str | None:
         self._measured = int(step.progress * self.trainer.config.train.held_out_every)
-        self._measured_progress = step.progress
         width = self._middle_width
-        found = self.held_out_loss(width)
+        average = self.trainer.ema.state(width)
+        found = self.held_out_loss(average)
+        self._loss = found.total
         if math.isfinite(found.total):
             self.trainer.remember()
         if self.turn.lower(found.total, step.progress):
-            self.best = self.trainer.ema.state(width)
+            self.best = average
         steps = self.trainer.step_index - self._measured_at
         self._measured_at = self.trainer.step_index
         self.trainer.measure_noise_scale(min(_NOISE_SCALE_BATCHES, steps // _NOISE_SCALE_STEPS))
@@ -139,7 +168,7 @@ class Watching:
         if self._samples is None:
             training, held_out = p.data.sample(_REFERENCE_RECORDS), p.watched.sample(_CHANCE_RECORDS)
             self._samples = SampleWatch(config, p.schema, training, held_out)
-        denoiser = self._averaged(self._middle_width).eval()
+        denoiser = self._with(self.trainer.ema.state(self._middle_width)).eval()
         x, conditions = self._samples.sample(denoiser, self.trainer.device, self.trainer.precision)
         found = self._samples.look(x)
         diversity = {name: round(ratio, 4) for name, ratio in found.diversity.items()}
@@ -165,8 +194,8 @@ class Watching:
             f"gives {found.chance:.0%}; more data, more dropout or a shorter training would help",
             about="copies",
         )
-        if self.turn.lowest_at < self._measured_progress:
-            return "samples had begun to copy training records while the held-out loss no longer fell"
+        if self.turn.is_up(self._loss):
+            return "samples had begun to copy training records, and the held-out loss had risen"
         return None
 
     def _warn(self, step: Step, text: str, *, about: str) -> None:
@@ -189,8 +218,7 @@ class Watching:
         widths = self.trainer.ema.widths
         return widths[len(widths) // 2]
 
-    @torch.no_grad()
-    def _averaged(self, width: float) -> Denoiser:
-        """A denoiser with the average of this width; the next call overwrites it."""
-        self._average.network.load_state_dict(self.trainer.ema.state(width), strict=False)
+    def _with(self, weights: Mapping[str, Tensor]) -> Denoiser:
+        """A denoiser with these weights; the next call overwrites it."""
+        self._average.network.load_state_dict(weights, strict=False)
         return self._average

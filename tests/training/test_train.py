@@ -236,3 +236,40 @@ def test_a_default_budget_is_shortened_to_what_the_machine_can_do(tiny_overrides
     run = train({**tiny_overrides, "train": training}, out=tmp_path / "run", progress=events.append)
     assert run.config.train.samples < 30_000
     assert f"allow {run.config.train.samples:,} samples" in events[0]["message"]
+
+
+def test_a_training_with_everything_switched_on_resumes_to_the_same_weights(tiny_overrides, tmp_path):
+    overrides = {
+        **tiny_overrides,
+        "data": {"balance": 1.0, "augment": 0.3},
+        "optim": {"batch_size": 32, "accumulate": 2, "schedule": "cosine"},
+        "ema": {"snapshots": 4, "choose": "held-out"},
+        "train": {**tiny_overrides["train"], "samples": 640, "data_curriculum": 0.4, "noise_curriculum": 0.5},
+    }
+    whole = train(overrides, out=tmp_path / "whole")
+    assert set(whole.facts["held_out"]) >= {"0.05", "0.075", "0.13", "0.25"}
+
+    class Enough(Exception):
+        pass
+
+    def interrupt(event):
+        if event["kind"] == "checkpoint" and event["progress"] > 0.55:
+            raise Enough
+
+    with pytest.raises(Enough):
+        train(overrides, out=tmp_path / "cut", progress=interrupt)
+    resumed = train(overrides, out=tmp_path / "cut")
+    assert resumed.fingerprint == whole.fingerprint
+    timeless = [
+        [{name: value for name, value in row.items() if name != "seconds"} for row in run.history()]
+        for run in (whole, resumed)
+    ]
+    assert timeless[0] == timeless[1]
+
+
+def test_the_average_can_be_chosen_by_what_a_judge_says(tiny_overrides, tmp_path):
+    short = {**tiny_overrides, "train": {**tiny_overrides["train"], "samples": 320}}
+    run = train({**short, "ema": {"choose": "utility", "widths": [0.05, 0.2]}}, out=tmp_path / "run")
+    utility = run.facts["utility"]
+    assert set(utility) == {"0.05", "0.2"}
+    assert run.facts["ema_width"] == float(max(utility, key=utility.get))
