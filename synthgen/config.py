@@ -20,6 +20,7 @@ from synthgen.errors import ConfigError
 
 __all__ = [
     "DataConfig",
+    "DistillConfig",
     "EmaConfig",
     "LossConfig",
     "NetworkConfig",
@@ -79,7 +80,7 @@ class NoiseConfig(_Section):
     """Parameterisation, training density over ln sigma and sigma range."""
 
     parameterisation: Literal["edm", "epsilon", "v", "flow", "x"] = Field("edm", description="what is predicted")
-    density: Literal["lognormal", "loguniform", "cosine", "linear", "logit-normal"] = Field(
+    density: Literal["lognormal", "loguniform", "cosine", "linear", "sigmoid", "logit-normal"] = Field(
         "lognormal", description="distribution of ln sigma in training"
     )
     mean: float = Field(-0.8, description="lognormal: mean of ln sigma; logit-normal: mean of logit t")
@@ -88,13 +89,28 @@ class NoiseConfig(_Section):
     sigma_min: float = Field(0.005, gt=0, description="smallest noise level when sampling")
     sigma_max: float | None = Field(None, gt=0, description="largest; unset: the largest pairwise distance in the data")
     stratified: bool = Field(True, description="spread the noise levels of a batch evenly over the density")
+    adaptive: bool = Field(False, description="let the density follow the information that a noise level carries")
 
 
 class LossConfig(_Section):
     """Weight of the denoising error."""
 
-    weight: Literal["edm", "uniform", "min-snr"] = Field("edm", description="weight on the squared error of D")
-    uncertainty: bool = Field(True, description="learn the weight of each noise level (Karras et al. 2024, eq. 14)")
+    weight: Literal["edm", "min-snr", "soft-min-snr", "p2", "uniform", "native"] = Field(
+        "edm", description="weight on the squared error of D; native: plain error of what is predicted"
+    )
+    snr_gamma: float = Field(5.0, gt=0, description="min-snr, soft-min-snr: gamma")
+    p2_gamma: float = Field(1.0, ge=0, description="p2: gamma")
+    p2_k: float = Field(1.0, gt=0, description="p2: k")
+    uncertainty: bool | None = Field(
+        None, description="learn the weight of each level; unset: with edm only, for learning replaces any other weight"
+    )
+    frequency: float = Field(0.0, ge=0, description="factor of a term in the Fourier domain; 0 is none")
+    contrastive: float = Field(0.0, ge=0, lt=1, description="factor of contrastive flow matching, 0.05; 0 is none")
+
+    @property
+    def learns_uncertainty(self) -> bool:
+        """Whether the weight of each noise level is learned (Karras et al. 2024, eq. 14)."""
+        return self.weight == "edm" if self.uncertainty is None else self.uncertainty
 
 
 class OptimConfig(_Section):
@@ -118,6 +134,11 @@ class OptimConfig(_Section):
 
 class EmaConfig(_Section):
     """Averages of the weights (Karras et al. 2024, power-function EMA)."""
+
+    guide_at: float = Field(
+        0.125, ge=0, lt=1, description="share of training after which a snapshot is kept for autoguidance; 0 keeps none"
+    )
+    keep: bool = Field(False, description="keep the averages of all widths in the run, for sampling.ensemble")
 
     widths: tuple[float, ...] = Field(
         (0.05, 0.10, 0.20), description="relative widths; the best on held-out loss stays"
@@ -155,13 +176,44 @@ class TrainConfig(_Section):
 class SamplingConfig(_Section):
     """Defaults of `generate` for this run."""
 
-    sampler: str = Field("multistep", description="multistep, ddim, heun, ancestral, or a plugin's")
+    sampler: str = Field("multistep", description="name from `synthgen list samplers`")
     steps: int = Field(16, ge=1, description="network evaluations a sample")
     order: int = Field(3, ge=1, le=3, description="multistep: order of the solver")
-    grid: Literal["log", "edm", "cosine", "linear", "flow"] = Field("log", description="spacing of the noise levels")
+    grid: Literal["log", "edm", "cosine", "linear", "sigmoid", "flow", "information"] = Field(
+        "log", description="spacing of the noise levels"
+    )
+    sigma_min: float | None = Field(None, gt=0, description="smallest noise level visited; unset: noise.sigma_min")
+    sigma_max: float | None = Field(None, gt=0, description="largest noise level visited; unset: noise.sigma_max")
+    eta: float = Field(1.0, ge=0, le=1, description="ancestral, dpmpp-sde: share of noise; 0 is the ODE")
+    churn: float = Field(0.0, ge=0, description="heun: S_churn of EDM; 0 is none")
+    churn_interval: tuple[float, float] | None = Field(None, description="heun: noise levels where churn acts")
+    churn_noise: float = Field(1.0, gt=0, description="heun: S_noise of EDM")
+    snr: float = Field(0.16, ge=0, description="langevin: signal-to-noise ratio of the corrector; 0 is none")
+    repeats: int = Field(4, ge=1, description="repaint: times that each step is taken")
     guidance: float = Field(1.0, ge=0, description="classifier-free guidance weight; 1 is none")
     guidance_interval: tuple[float, float] | None = Field(None, description="noise levels where guidance acts")
+    guided: tuple[str, ...] = Field((), description="conditions that guidance acts on; empty: all")
+    autoguidance: float = Field(1.0, ge=0, description="weight of guidance by an earlier snapshot; 1 is none")
+    rescale: float = Field(0.0, ge=0, le=1, description="share of guidance rescaling (Lin et al.); 0 is none")
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="quantile of dynamic thresholding, 0.995; 0 clips; unset is none"
+    )
+    ensemble: tuple[str, ...] = Field(
+        (), description="runs whose denoisers are averaged with this one's; averages: its own other EMA widths"
+    )
     batch_size: int = Field(256, ge=1, description="records a network call")
+
+
+class DistillConfig(_Section):
+    """Consistency tuning of a finished run, for one or two evaluations a sample (`synthgen distill`)."""
+
+    samples: int | None = Field(None, ge=1, description="records seen in tuning; unset: half of what training saw")
+    minutes: float | None = Field(None, gt=0, description="wall-clock budget instead of samples")
+    lr: float = Field(3e-4, gt=0, description="peak learning rate")
+    stages: int = Field(8, ge=1, description="times that the two compared noise levels come closer, plus one")
+    mean: float = Field(-1.1, description="mean of ln sigma")
+    std: float = Field(2.0, gt=0, description="standard deviation of ln sigma")
+    middle: float = Field(0.8, gt=0, description="noise level of the second evaluation")
 
 
 class RunConfig(_Section):
@@ -177,6 +229,7 @@ class RunConfig(_Section):
     ema: EmaConfig = EmaConfig()
     train: TrainConfig = TrainConfig()
     sampling: SamplingConfig = SamplingConfig()
+    distill: DistillConfig = DistillConfig()
 
 
 def merge(base: Mapping[str, Any], *layers: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,15 +4,24 @@
     loss   = mean_i  w(sigma_i) err_i e^{-u(sigma_i)} + u(sigma_i)                     (Karras et al. 2024, eq. 14)
 
 At the optimum e^u is the expected weighted error at that noise level, so every level then counts alike, whatever the
-data; u is one linear layer on Fourier features of ln sigma and starts at 0, where the loss is the plain one.
+data and whatever w; u is one linear layer on Fourier features of ln sigma and starts at 0, where the loss is the plain
+one. Without it the weights of `synthgen.diffusion.weights` decide.
 
-    weight    w(sigma)
-    edm       (sigma^2 + s^2) / (sigma s)^2          unit-variance error of an untrained EDM network
-    uniform   1
-    min-snr   min(SNR, 5),  SNR = (s/sigma)^2        on an error of D
+Two optional terms. **Frequency**: the error again, in the Fourier domain and weighted by the frequency |f|, mean 1,
 
-Sources: Karras et al. 2022, arXiv:2206.00364; Karras et al. 2024, arXiv:2312.02696; Hang et al. 2023, "Efficient
-diffusion training via min-SNR weighting strategy", arXiv:2303.09556.
+    err_f = mean over f of  (|f| / mean |f|) |FFT(D - x_0)(f)|^2                        (FFT orthonormal)
+
+A fixed weight on a squared error leaves the minimiser E[x_0 | x] where it is, so scores and likelihoods stay valid;
+detail is learnt sooner and the layout later (the idea of a Fourier term: Jiang et al. 2021, arXiv:2012.12821; Yuan &
+Qiao 2024, arXiv:2403.01742). **Contrastive** (Stoica et al. 2025, arXiv:2506.05350, eq. 5): away from the velocity of a
+record of another class in the batch. With t = sigma/(1 + sigma) and the velocity v~ = n~ - x~_0 of that record, the
+denoiser that would predict it is D~ = x/(1 + sigma) - t v~, and the term is -lambda w |D - D~|^2. Its minimiser is
+
+    (E[x_0 | x] - lambda E[D~]) / (1 - lambda),
+
+no longer the posterior mean: classes are drawn apart, and scores and likelihoods are off by as much.
+
+Sources: Karras et al. 2022, arXiv:2206.00364; Karras et al. 2024, arXiv:2312.02696.
 """
 
 from __future__ import annotations
@@ -24,28 +33,10 @@ import torch
 from torch import Tensor, nn
 
 from synthgen.diffusion.denoiser import AnyDenoiser
-from synthgen.errors import UsageError
+from synthgen.diffusion.weights import LossWeight
 from synthgen.nn.embed import FourierFeatures
 
-__all__ = ["DenoisingLoss", "Uncertainty", "weight_of"]
-
-WEIGHTS = ("edm", "uniform", "min-snr")
-
-
-def weight_of(name: str, sigma: Tensor, sigma_data: float) -> Tensor:
-    """w(sigma) on the squared error of D, of sigma's shape.
-
-    Raises:
-        UsageError: the weight is unknown.
-    """
-    match name:
-        case "edm":
-            return (sigma.square() + sigma_data**2) / (sigma * sigma_data).square()
-        case "uniform":
-            return torch.ones_like(sigma)
-        case "min-snr":
-            return (sigma_data / sigma).square().clamp(max=5.0)
-    raise UsageError(f"unknown loss weight {name!r}", hint=f"Known: {', '.join(WEIGHTS)}.")
+__all__ = ["DenoisingLoss", "Uncertainty"]
 
 
 class Uncertainty(nn.Module):
@@ -68,17 +59,25 @@ class DenoisingLoss(nn.Module):
     """Squared error of a denoiser on given noise.
 
     Args:
-        weight: `edm`, `uniform` or `min-snr`.
+        weight: w(sigma).
         uncertainty: learn the weight of each noise level; its parameters belong to the optimiser.
-        sigma_data: standard deviation of the data.
+        frequency: factor of the frequency term; 0 is none.
+        contrastive: lambda of the contrastive term, below 1; 0 is none, the paper's is 0.05.
     """
 
-    def __init__(self, weight: str = "edm", uncertainty: bool = True, sigma_data: float = 0.5) -> None:
+    def __init__(
+        self,
+        weight: LossWeight | None = None,
+        *,
+        uncertainty: bool = True,
+        frequency: float = 0.0,
+        contrastive: float = 0.0,
+    ) -> None:
         super().__init__()
-        weight_of(weight, torch.ones(1), sigma_data)
-        self.weight = weight
-        self.sigma_data = sigma_data
+        self.weight = LossWeight() if weight is None else weight
         self.uncertainty = Uncertainty() if uncertainty else None
+        self.frequency = frequency
+        self.contrastive = contrastive
 
     def forward(
         self,
@@ -89,7 +88,7 @@ class DenoisingLoss(nn.Module):
         observed: Tensor | None,
         conditions: Mapping[str, Tensor],
     ) -> tuple[Tensor, Tensor]:
-        """The loss, and each sample's weighted error without u, detached, `(B,)`.
+        """The loss, and each sample's weighted error of D without u and the optional terms, detached, `(B,)`.
 
         Args:
             denoiser: what is trained.
@@ -100,14 +99,63 @@ class DenoisingLoss(nn.Module):
             conditions: name -> tensor, after dropout.
         """
         levels = sigma.reshape(-1, *[1] * (x.ndim - 1))
-        error = (denoiser(x + levels * noise, sigma, conditions) - x).square().flatten(1)
-        if observed is None:
-            mean = error.mean(dim=1)
-        else:
-            counts = observed.to(error.dtype).flatten(1)
-            mean = (error * counts).sum(dim=1) / counts.sum(dim=1).clamp(min=1e-6)
-        weighted = weight_of(self.weight, sigma, self.sigma_data) * mean  # (B,)
-        if self.uncertainty is None:
-            return weighted.mean(), weighted.detach()
-        u = self.uncertainty(sigma)
-        return (weighted * torch.exp(-u) + u).mean(), weighted.detach()
+        noisy = x + levels * noise
+        estimate = denoiser(noisy, sigma, conditions)
+        error = estimate - x
+        mean = _mean_square(error, observed)
+        weight = self.weight(sigma)  # (B,)
+        weighted = weight * mean
+        total = weighted
+        if self.frequency:
+            total = total + self.frequency * weight * _frequency_error(error, observed)
+        u = torch.zeros_like(sigma) if self.uncertainty is None else self.uncertainty(sigma)
+        loss = total * torch.exp(-u) + u
+        if self.contrastive:
+            apart = weight * _contrast(estimate, noisy, x, noise, levels, observed, conditions)
+            loss = loss - self.contrastive * apart * torch.exp(-u).detach()  # u follows the error alone
+        return loss.mean(), weighted.detach()
+
+
+def _mean_square(error: Tensor, observed: Tensor | None) -> Tensor:
+    """The mean over observed entries of the squared error, `(B,)`."""
+    squared = error.square().flatten(1)
+    if observed is None:
+        return squared.mean(dim=1)
+    counts = observed.to(squared.dtype).flatten(1)
+    return (squared * counts).sum(dim=1) / counts.sum(dim=1).clamp(min=1e-6)
+
+
+def _frequency_error(error: Tensor, observed: Tensor | None) -> Tensor:
+    """The mean over frequencies of the squared error times |f|, scaled to mean 1; `(B,)`."""
+    error = error.float()
+    if observed is not None:
+        error = error * observed.clamp(min=0).sqrt()
+    axes = tuple(range(2, error.ndim))
+    power: Tensor = torch.fft.fftn(error, dim=axes, norm="ortho").abs().square()
+    radius = torch.zeros(error.shape[2:], device=error.device)
+    for axis, length in enumerate(error.shape[2:]):
+        shape = [length if i == axis else 1 for i in range(len(axes))]
+        radius = radius + torch.fft.fftfreq(length, device=error.device).square().reshape(shape)
+    radius = radius.sqrt()
+    relative = radius / radius.mean().clamp_min(1e-12)
+    return (power * relative).flatten(1).mean(dim=1)
+
+
+def _contrast(
+    estimate: Tensor,
+    noisy: Tensor,
+    x: Tensor,
+    noise: Tensor,
+    levels: Tensor,
+    observed: Tensor | None,
+    conditions: Mapping[str, Tensor],
+) -> Tensor:
+    """Squared distance to what another class's velocity would predict, `(B,)`; 0 where there is no other class."""
+    label = next((value for value in conditions.values() if not value.is_floating_point() and value.ndim == 1), None)
+    if label is None:
+        return estimate.new_zeros(len(estimate))
+    other = label.roll(1)
+    differs = (label >= 0) & (other >= 0) & (label != other)
+    velocity = (noise - x).roll(1, dims=0)
+    elsewhere = (noisy - levels * velocity) / (1 + levels)
+    return _mean_square(estimate - elsewhere, observed) * differs

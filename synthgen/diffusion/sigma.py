@@ -16,14 +16,16 @@ and every schedule is a time t in (0, 1) with its own sigma(t):
     cosine    x_t = cos(pi t/2) x_0 + sin(pi t/2) n        sigma = tan(pi t/2)
     linear    beta(t) = b0 + (b1 - b0) t, b0 = 0.1, b1 = 20     1 + sigma^2 = exp(b0 t + (b1 - b0) t^2/2)
     flow      x_t = (1 - t) x_0 + t n                      sigma = t/(1 - t), so ln sigma = logit t
+    sigmoid   alpha^2(t) = (S(3) - S(6t - 3)) / (S(3) - S(-3)), S the logistic function     sigma = sqrt(1/alpha^2 - 1)
     log       sigma = sigma_min^(1-t) sigma_max^t
     edm       sigma^(1/rho) linear in t, rho = 7
 
 Training needs a density over ln sigma (given here by its inverse distribution function), sampling a descending grid.
 
 Sources: Karras et al. 2022, arXiv:2206.00364 (edm, table 1 and eq. 5); Ho et al. 2020, arXiv:2006.11239 and Song et al.
-2021, arXiv:2011.13456 (linear); Nichol & Dhariwal 2021, arXiv:2102.09672 (cosine); Salimans & Ho 2022, arXiv:2202.00512
-(v); Lipman et al. 2023, arXiv:2210.02747 and Esser et al. 2024, arXiv:2403.03206 (flow, logit-normal).
+2021, arXiv:2011.13456 (linear); Nichol & Dhariwal 2021, arXiv:2102.09672 (cosine); Jabri et al. 2023, arXiv:2212.11972
+(sigmoid, with start -3, end 3, tau 1); Salimans & Ho 2022, arXiv:2202.00512 (v); Lipman et al. 2023,
+arXiv:2210.02747 and Esser et al. 2024, arXiv:2403.03206 (flow, logit-normal).
 """
 
 from __future__ import annotations
@@ -43,13 +45,14 @@ __all__ = [
     "PARAMETERISATIONS",
     "coefficients",
     "grid",
+    "information_grid",
     "sigma_of_quantile",
     "stratified_quantiles",
 ]
 
 PARAMETERISATIONS = ("edm", "epsilon", "v", "flow", "x")
-DENSITIES = ("lognormal", "loguniform", "cosine", "linear", "logit-normal")
-GRIDS = ("log", "edm", "cosine", "linear", "flow")
+DENSITIES = ("lognormal", "loguniform", "cosine", "linear", "sigmoid", "logit-normal")
+GRIDS = ("log", "edm", "cosine", "linear", "sigmoid", "flow")
 
 _BETA_0, _BETA_1 = 0.1, 20.0
 _RHO = 7.0
@@ -99,6 +102,20 @@ def _linear_time(sigma: Tensor) -> Tensor:
     return 2 * integral / (_BETA_0 + (_BETA_0**2 + 2 * (_BETA_1 - _BETA_0) * integral).sqrt())
 
 
+_TAIL = 1 / (1 + math.exp(3.0))
+"""S(-3), and 1 - S(3)."""
+
+
+def _sigmoid_sigma(t: Tensor) -> Tensor:
+    s = torch.sigmoid(6 * t - 3)
+    return ((s - _TAIL) / (1 - _TAIL - s)).sqrt()
+
+
+def _sigmoid_time(sigma: Tensor) -> Tensor:
+    s = 1 - _TAIL - (1 - 2 * _TAIL) / (1 + sigma.square())
+    return (torch.logit(s) + 3) / 6
+
+
 _SCHEDULES = {
     "log": _Schedule(sigma=torch.exp, time=torch.log),
     "edm": _Schedule(sigma=lambda t: t**_RHO, time=lambda sigma: sigma ** (1 / _RHO)),
@@ -106,6 +123,7 @@ _SCHEDULES = {
         sigma=lambda t: torch.tan(0.5 * math.pi * t), time=lambda sigma: torch.atan(sigma) * (2 / math.pi)
     ),
     "linear": _Schedule(sigma=_linear_sigma, time=_linear_time),
+    "sigmoid": _Schedule(sigma=_sigmoid_sigma, time=_sigmoid_time),
     "flow": _Schedule(sigma=lambda t: t / (1 - t), time=lambda sigma: sigma / (1 + sigma)),
 }
 
@@ -129,11 +147,11 @@ def sigma_of_quantile(
 
     Args:
         name: one of `DENSITIES`. `lognormal`: ln sigma ~ N(mean, std^2). `logit-normal`: logit t ~ N(mean, std^2) in
-            flow time, which is the same law because logit t = ln sigma. `loguniform`, `cosine`, `linear`: uniform in
-            ln sigma or in the schedule's time, between sigma_min and sigma_max.
+            flow time, which is the same law because logit t = ln sigma. `loguniform`, `cosine`, `linear`,
+            `sigmoid`: uniform in ln sigma or in the schedule's time, between sigma_min and sigma_max.
         u: quantiles in [0, 1], any shape.
         mean, std: of the two normal densities.
-        sigma_min, sigma_max: ends of the three bounded densities.
+        sigma_min, sigma_max: ends of the four bounded densities.
 
     Raises:
         UsageError: the density is unknown.
@@ -144,7 +162,7 @@ def sigma_of_quantile(
             return torch.exp(mean + std * z).float()
         case "loguniform":
             return _interpolate(_SCHEDULES["log"], u, sigma_min, sigma_max).float()
-        case "cosine" | "linear":
+        case "cosine" | "linear" | "sigmoid":
             return _interpolate(_SCHEDULES[name], u, sigma_min, sigma_max).float()
     raise UsageError(f"unknown noise density {name!r}", hint=f"Known: {', '.join(DENSITIES)}.")
 
@@ -178,4 +196,39 @@ def grid(name: str, steps: int, sigma_min: float, sigma_max: float) -> Tensor:
         raise UsageError(f"a grid needs steps >= 1 and 0 < sigma_min < sigma_max, not {given}")
     u = torch.linspace(1, 0, steps, dtype=torch.float64)
     levels = _interpolate(_SCHEDULES[name], u, sigma_min, sigma_max)
+    return torch.cat([levels, levels.new_zeros(1)]).float()
+
+
+_INFORMED = 0.7
+
+
+def information_grid(sigma: Tensor, error: Tensor, *, steps: int, sigma_min: float, sigma_max: float) -> Tensor:
+    """A sampler's noise levels with equal information between neighbours: `steps` values, then 0; `(steps + 1,)`.
+
+    The information that a level carries over ln sigma is mmse(sigma)/sigma^2 (see `synthgen.diffusion.adaptive`). The
+    levels are spaced evenly in 0.7 of its share plus 0.3 of ln sigma, so that no gap grows without bound.
+
+    Args:
+        sigma: noise levels at which the error was measured, ascending, `(K,)`.
+        error: mean squared error of D at each, `(K,)`.
+        steps: number of solver steps, >= 1.
+        sigma_min, sigma_max: the last and first noise level.
+
+    Raises:
+        UsageError: the numbers are out of range.
+    """
+    uniform = grid("log", max(steps, 2), sigma_min, sigma_max)  # refuses what is out of range
+    if steps <= 2:
+        return torch.cat([uniform[: max(steps, 1)], uniform[-1:]])
+    fine = torch.linspace(math.log(sigma_min), math.log(sigma_max), 2001, dtype=torch.float64)
+    at, measured = sigma.double().log(), error.double().clamp_min(1e-12).log()
+    place = torch.searchsorted(at, fine).clamp(1, len(at) - 1)
+    share = ((fine - at[place - 1]) / (at[place] - at[place - 1])).clamp(0, 1)
+    rate = torch.exp(torch.lerp(measured[place - 1], measured[place], share) - 2 * fine)
+    density = _INFORMED * rate / rate.sum() + (1 - _INFORMED) / len(fine)
+    cumulative = torch.cat([density.new_zeros(1), (density[1:] + density[:-1]).cumsum(0) / 2])
+    wanted = torch.linspace(1, 0, steps, dtype=torch.float64) * cumulative[-1]
+    above = torch.searchsorted(cumulative, wanted).clamp(1, len(fine) - 1)
+    within = (wanted - cumulative[above - 1]) / (cumulative[above] - cumulative[above - 1])
+    levels = torch.lerp(fine[above - 1], fine[above], within.clamp(0, 1)).exp().clamp(sigma_min, sigma_max)
     return torch.cat([levels, levels.new_zeros(1)]).float()

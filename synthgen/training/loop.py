@@ -25,14 +25,16 @@ from torch import Tensor, nn
 from synthgen.api import Batch, Condition
 from synthgen.config import NoiseConfig, RunConfig
 from synthgen.data.augmentation import Augmentation
+from synthgen.diffusion.adaptive import AdaptiveDensity
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.guidance import drop
 from synthgen.diffusion.loss import DenoisingLoss
+from synthgen.diffusion.weights import LossWeight
 from synthgen.errors import TrainingError
 from synthgen.nn.ema import PowerEma
 from synthgen.seeding import derive_seed
 from synthgen.training.instability import GradientWatch
-from synthgen.training.monitor import draw_sigma
+from synthgen.training.monitor import density_of, draw_sigma
 from synthgen.training.noise_scale import NoiseScale
 from synthgen.training.optim import build_optimizer, rate_factor
 from synthgen.training.precision import autocast, loss_scaler
@@ -123,7 +125,20 @@ class Trainer:
         self.device = device
         self.precision = precision
         self.augmentation = augmentation
-        self.loss = DenoisingLoss(config.loss.weight, config.loss.uncertainty, config.noise.sigma_data).to(device)
+        self.loss = DenoisingLoss(
+            LossWeight(
+                config.loss.weight,
+                config.noise.sigma_data,
+                snr_gamma=config.loss.snr_gamma,
+                p2_gamma=config.loss.p2_gamma,
+                p2_k=config.loss.p2_k,
+                parameterisation=config.noise.parameterisation,
+            ),
+            uncertainty=config.loss.learns_uncertainty,
+            frequency=config.loss.frequency,
+            contrastive=config.loss.contrastive,
+        ).to(device)
+        self.adaptive = _adaptive_density(config.noise) if config.noise.adaptive else None
         self.optimizer = build_optimizer([denoiser.network, self.loss], config.optim)
         self.scaler = loss_scaler(device)
         self.ema = PowerEma(denoiser.network, config.ema.widths)
@@ -161,13 +176,15 @@ class Trainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             batch = self.data.step(self.samples, self.batch_size, self.progress)
-            loss, norm = self._gradients(batch, self.precision)
+            loss, norm, seen = self._gradients(batch, self.precision)
             message, z = "", 0.0
             self.samples += self.batch_size
             if math.isfinite(loss) and math.isfinite(norm):
                 self.bad_in_a_row = 0
                 self.optimizer.step()
                 self.ema.update(self.samples, self.batch_size)
+                if self.adaptive is not None:
+                    self.adaptive.update(*seen)
                 z = self.watch.z(norm)
                 if self.watch.is_spike(z):
                     message = f"a gradient's norm was {norm:.3g}, {z:.0f} standard deviations above usual"
@@ -228,6 +245,8 @@ class Trainer:
         tensors = {name: dict(module.state_dict()) for name, module in self._modules().items()}
         tensors |= {f"good {name}": state for name, state in self._good.items()}
         tensors |= {"optimizer": optimizer_tensors(self.optimizer), "ema": self.ema.state_dict()}
+        if self.adaptive is not None:
+            tensors["adaptive"] = self.adaptive.state_dict()
         counters: dict[str, Any] = {name: getattr(self, name) for name in _COUNTERS}
         counters |= {
             "watch": asdict(self.watch),
@@ -245,6 +264,8 @@ class Trainer:
                 self._good[name] = {key: value.to(self.device) for key, value in good.items()}
         restore_optimizer(self.optimizer, tensors.get("optimizer", {}))
         self.ema.load_state_dict(tensors["ema"])
+        if self.adaptive is not None:
+            self.adaptive.load_state_dict(tensors["adaptive"])
         for name in _COUNTERS:
             setattr(self, name, counters[name])
         self.watch = GradientWatch(**counters["watch"])
@@ -255,21 +276,25 @@ class Trainer:
         """What may have weights; a loss without any leaves no group in a checkpoint."""
         return {"network": self.denoiser.network, "loss": self.loss}
 
-    def _gradients(self, batch: Batch, precision: str) -> tuple[float, float]:
-        """Leave the clipped gradients of a batch; its mean weighted error and the norm before clipping."""
+    def _gradients(self, batch: Batch, precision: str) -> tuple[float, float, tuple[Tensor, Tensor]]:
+        """Leave the clipped gradients of a batch.
+
+        Returns:
+            Its mean weighted error, the norm before clipping, and its noise levels with the unweighted error at each.
+        """
         seed = derive_seed(self.config.train.seed, "step", step=self.step_index)
         draw = self._draw(batch, torch.Generator().manual_seed(seed), self.config.noise)
         self.optimizer.zero_grad(set_to_none=True)
-        error = self._backward(draw, seed, precision, parts=self.config.optim.accumulate)
+        errors = self._backward(draw, seed, precision, parts=self.config.optim.accumulate)
         if precision == "fp16":
             self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(
             [p for group in self.optimizer.param_groups for p in group["params"]], self.config.optim.clip
         )
-        return error, float(norm)
+        return float(errors.mean()), float(norm), (draw.sigma, errors / self.loss.weight(draw.sigma))
 
     def _draw(self, batch: Batch, generator: torch.Generator, noise: NoiseConfig) -> _Draw:
-        sigma = draw_sigma(noise, len(batch.x), generator, top=self._noise_top)
+        sigma = draw_sigma(noise, len(batch.x), generator, top=self._noise_top, density=self.adaptive)
         normal = torch.randn(batch.x.shape, generator=generator)
         conditions = drop(batch.conditions, self.conditions, generator)
         x, observed = batch.x, batch.observed
@@ -286,9 +311,9 @@ class Trainer:
         share = self.config.train.noise_curriculum
         return 1.0 if share == 0 else min(1.0, _FIRST_LEVELS + (1 - _FIRST_LEVELS) * self.progress / share)
 
-    def _backward(self, draw: _Draw, seed: int, precision: str, *, parts: int) -> float:
-        """Add the gradient of the mean loss; the mean error without the learned weight, as held-out losses are."""
-        total = 0.0
+    def _backward(self, draw: _Draw, seed: int, precision: str, *, parts: int) -> Tensor:
+        """Add the gradient of the mean loss; each error without the learned weight, as held-out losses are, `(B,)`."""
+        errors = []
         cuda = [self.device.index or 0] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda):  # dropout draws from the global generator
             torch.manual_seed(seed)
@@ -305,8 +330,8 @@ class Trainer:
                     )
                 loss = loss if parts == 1 else loss * share
                 (self.scaler.scale(loss) if precision == "fp16" else loss).backward()
-                total += share * float(error.mean())
-        return total
+                errors.append(error.cpu())
+        return torch.cat(errors)
 
     def _after_bad_step(self) -> str:
         self.skipped += 1
@@ -328,6 +353,10 @@ class Trainer:
             f"{_BAD_STEPS_IN_A_ROW} steps in a row were not finite: went back to the weights after "
             f"{self.good_samples:,} records and halved the learning rate"
         )
+
+
+def _adaptive_density(noise: NoiseConfig) -> AdaptiveDensity:
+    return AdaptiveDensity(density_of(noise), sigma_min=noise.sigma_min, sigma_max=noise.sigma_max or 80.0)
 
 
 def _square(gradients: list[Tensor]) -> float:

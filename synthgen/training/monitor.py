@@ -8,8 +8,9 @@ where a model begins to remember its training set (arXiv:2505.16959).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -19,14 +20,35 @@ from synthgen.config import NoiseConfig
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.loss import DenoisingLoss
 from synthgen.diffusion.sigma import sigma_of_quantile, stratified_quantiles
+from synthgen.diffusion.weights import LossWeight
 from synthgen.seeding import derive_seed
 
-__all__ = ["HeldOut", "HeldOutLoss", "Turn", "draw_sigma"]
+__all__ = ["HeldOut", "HeldOutLoss", "Turn", "density_of", "draw_sigma"]
 
 _BANDS = 4
 
 
-def draw_sigma(config: NoiseConfig, count: int, generator: torch.Generator, *, top: float = 1.0) -> Tensor:
+def density_of(config: NoiseConfig) -> Callable[[Tensor], Tensor]:
+    """The training density, as the map from quantiles to noise levels."""
+    # The density reaches a little beyond the range that sampling uses.
+    return partial(
+        sigma_of_quantile,
+        config.density,
+        mean=config.mean,
+        std=config.std,
+        sigma_min=config.sigma_min,
+        sigma_max=config.sigma_max or 80.0,
+    )
+
+
+def draw_sigma(
+    config: NoiseConfig,
+    count: int,
+    generator: torch.Generator,
+    *,
+    top: float = 1.0,
+    density: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
     """Noise levels for a batch, `(count,)`, from the training density.
 
     Args:
@@ -34,21 +56,14 @@ def draw_sigma(config: NoiseConfig, count: int, generator: torch.Generator, *, t
         count: how many.
         generator: source of the draws.
         top: share of the density that is used, from its highest noise levels down.
+        density: instead of the configured one.
     """
     if config.stratified:
         quantiles = stratified_quantiles(count, generator)
     else:
         quantiles = torch.rand(count, generator=generator).clamp(1e-6, 1 - 1e-6)
     quantiles = 1 - top * (1 - quantiles) if top < 1 else quantiles
-    # The density reaches a little beyond the range that sampling uses.
-    return sigma_of_quantile(
-        config.density,
-        quantiles,
-        mean=config.mean,
-        std=config.std,
-        sigma_min=config.sigma_min,
-        sigma_max=config.sigma_max or 80.0,
-    )
+    return (density or density_of(config))(quantiles)
 
 
 @dataclass(frozen=True)
@@ -90,7 +105,7 @@ class HeldOut:
         self._classes = torch.zeros(len(rows), dtype=torch.int64) if classes is None else classes
         self._sigma = draw_sigma(noise, len(rows), generator).sort().values[_spread(self._classes, generator)]
         self._noise = torch.randn(self._x.shape, generator=generator)
-        self._loss = DenoisingLoss("edm", False, noise.sigma_data)
+        self._loss = DenoisingLoss(LossWeight("edm", noise.sigma_data), uncertainty=False)
 
     @torch.no_grad()
     def measure(self, denoiser: Denoiser, device: torch.device) -> HeldOutLoss:

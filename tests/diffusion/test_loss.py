@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from synthgen.diffusion import DenoisingLoss
+from synthgen.diffusion import DenoisingLoss, LossWeight
 from synthgen.diffusion.loss import Uncertainty
-from synthgen.errors import UsageError
 
 
 class Offset(nn.Module):
@@ -27,19 +26,11 @@ def x0():
     return torch.randn(4, 3, 5, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize(
-    ("weight", "expected"),
-    [
-        ("edm", lambda s: (s * s + 0.25) / (0.5 * s) ** 2),
-        ("uniform", lambda s: 1.0),
-        ("min-snr", lambda s: min(5.0, 0.25 / s**2)),
-    ],
-)
-def test_weights_are_those_of_the_table(weight, expected, x0):
+def test_each_error_counts_by_the_weight_of_its_noise_level(x0):
     sigma = torch.tensor([0.05, 0.3, 1.0, 8.0])
-    loss = DenoisingLoss(weight, uncertainty=False, sigma_data=0.5)
+    loss = DenoisingLoss(LossWeight("min-snr", 0.5, snr_gamma=3.0), uncertainty=False)
     value, each = loss(Offset(x0, 0.1), x0, sigma, torch.randn_like(x0), None, {})
-    theirs = torch.tensor([0.01 * expected(s) for s in sigma.tolist()])
+    theirs = torch.tensor([0.01 * min(3.0, 0.25 / s**2) for s in sigma.tolist()])
     torch.testing.assert_close(each, theirs)
     torch.testing.assert_close(value, theirs.mean())
 
@@ -63,7 +54,7 @@ def test_missing_entries_cost_nothing_and_the_mean_is_over_the_observed(x0):
     observed[1] = 0
     offset = torch.full_like(x0, 0.2)
     offset[observed == 0] = 1e6
-    loss = DenoisingLoss("uniform", uncertainty=False)
+    loss = DenoisingLoss(LossWeight("uniform"), uncertainty=False)
     _, each = loss(Offset(x0, offset), x0, torch.ones(4), torch.zeros_like(x0), observed, {})
     torch.testing.assert_close(each, torch.tensor([0.04, 0.0, 0.04, 0.04]))
 
@@ -100,11 +91,78 @@ def test_the_expected_loss_of_the_exact_denoiser_is_the_posterior_variance(mixtu
     x = single.sample(20_000, generator)[..., None]
     sigma = torch.full((20_000,), 0.7, dtype=torch.float64)
     noise = torch.randn(x.shape, dtype=torch.float64, generator=generator)
-    value, _ = DenoisingLoss("edm", uncertainty=False)(single, x, sigma, noise, None, {})
+    value, _ = DenoisingLoss(LossWeight("edm"), uncertainty=False)(single, x, sigma, noise, None, {})
     posterior = 0.25 * 0.49 / (0.25 + 0.49)
     assert value.item() == pytest.approx(posterior * (0.49 + 0.25) / (0.7 * 0.5) ** 2, rel=4 / math.sqrt(20_000))
 
 
-def test_an_unknown_weight_is_refused_when_the_loss_is_made():
-    with pytest.raises(UsageError, match="weight"):
-        DenoisingLoss("p2")
+def _best(loss, x0, sigma, noise, conditions):
+    """The estimates, one a record, that minimise a loss quadratic in them: one Newton step from zero."""
+    estimate = torch.zeros_like(x0, requires_grad=True)
+
+    def value(estimate):
+        return loss(lambda x, sigma, conditions: estimate, x0, sigma, noise, None, conditions)[0]
+
+    gradient = torch.autograd.functional.jacobian(value, estimate).flatten()
+    hessian = torch.autograd.functional.hessian(value, estimate).reshape(len(gradient), -1)
+    return -torch.linalg.solve(hessian, gradient).view_as(x0)
+
+
+def test_the_frequency_term_weighs_a_pure_wave_by_its_frequency():
+    x0 = torch.zeros(3, 1, 16)
+    time = torch.arange(16)
+    waves = torch.stack([torch.cos(2 * torch.pi * k * time / 16) for k in (1, 2, 4)])[:, None]
+    plain, with_term = (DenoisingLoss(LossWeight("uniform"), uncertainty=False, frequency=f) for f in (0.0, 1.0))
+
+    def extra(row):
+        arguments = (lambda x, *_: waves[row : row + 1], x0[:1], torch.ones(1), x0[:1], None, {})
+        return (with_term(*arguments)[0] - plain(*arguments)[0]).item()
+
+    assert extra(1) / extra(0) == pytest.approx(2, rel=1e-5)
+    assert extra(2) / extra(0) == pytest.approx(4, rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 8), (2, 6, 5)])
+def test_the_frequency_term_leaves_white_error_s_mean_as_it_is(shape, generator):
+    """|f| has mean 1, so an error without structure costs the same in both domains."""
+    error = torch.randn(4000, *shape, generator=generator)
+    zero = torch.zeros_like(error)
+    loss = DenoisingLoss(LossWeight("uniform"), uncertainty=False, frequency=1.0)
+    value, _ = loss(lambda x, *_: error, zero, torch.ones(4000), zero, None, {})
+    assert value.item() == pytest.approx(2.0, rel=0.03)
+
+
+def test_the_frequency_term_does_not_move_the_posterior_mean(generator):
+    """Two equally likely clean records behind one input: the best answer stays their mean."""
+    pair = torch.randn(2, 1, 6, dtype=torch.float64, generator=generator)
+    loss = DenoisingLoss(LossWeight("uniform"), uncertainty=False, frequency=3.0)
+    zero = torch.zeros_like(pair)
+
+    def value(answer):
+        return loss(lambda x, *_: answer.expand_as(x), pair, torch.ones(2), zero, None, {})[0]
+
+    slope = torch.autograd.functional.jacobian(value, pair.mean(dim=0, keepdim=True))
+    torch.testing.assert_close(slope, torch.zeros_like(slope), atol=1e-6, rtol=0)
+
+
+def test_the_contrastive_term_has_the_stated_minimiser(generator):
+    x0, noise = torch.randn(2, 2, 1, 3, dtype=torch.float64, generator=generator)
+    sigma = torch.tensor([0.5, 2.0], dtype=torch.float64)
+    loss = DenoisingLoss(LossWeight("uniform"), uncertainty=False, contrastive=0.2)
+    best = _best(loss, x0, sigma, noise, {"label": torch.tensor([0, 1])})
+    levels = sigma[:, None, None]
+    velocity = (noise - x0).flip(0)  # of the other record
+    t = levels / (1 + levels)
+    elsewhere = (x0 + levels * noise) / (1 + levels) - t * velocity
+    torch.testing.assert_close(best, (x0 - 0.2 * elsewhere) / 0.8)
+
+
+@pytest.mark.parametrize("labels", [[1, 1], [0, -1], None])
+def test_without_another_class_there_is_nothing_to_contrast(labels, generator):
+    x0, noise = torch.randn(2, 2, 1, 3, dtype=torch.float64, generator=generator)
+    conditions = {} if labels is None else {"label": torch.tensor(labels)}
+    arguments = (Offset(x0, 0.3), x0, torch.ones(2).double(), noise, None, conditions)
+    plain, contrastive = (
+        DenoisingLoss(LossWeight("edm"), uncertainty=False, contrastive=c)(*arguments)[0] for c in (0.0, 0.3)
+    )
+    torch.testing.assert_close(plain, contrastive)

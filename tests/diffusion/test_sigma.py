@@ -13,6 +13,7 @@ from synthgen.diffusion.sigma import (
     PARAMETERISATIONS,
     coefficients,
     grid,
+    information_grid,
     sigma_of_quantile,
     stratified_quantiles,
 )
@@ -71,6 +72,13 @@ def test_logit_normal_is_logit_normal_in_flow_time():
     [
         ("loguniform", lambda sigma: sigma.log()),
         ("cosine", lambda sigma: torch.atan(sigma)),
+        (
+            "sigmoid",  # Jabri et al. 2023: alpha^2 = (S(3) - S(6t - 3)) / (S(3) - S(-3))
+            lambda sigma: torch.logit(
+                torch.sigmoid(torch.tensor(3.0).double())
+                - torch.tanh(torch.tensor(1.5).double()) / (1 + sigma.double() ** 2)
+            ),
+        ),
         ("linear", lambda sigma: -0.1 / 19.9 + ((0.1 / 19.9) ** 2 + 2 / 19.9 * torch.log1p(sigma**2)).sqrt()),
     ],
 )
@@ -119,6 +127,31 @@ def test_the_linear_schedule_is_the_limit_of_ddpm_s_betas():
     ddpm = ((1 - alpha_bar) / alpha_bar).sqrt()
     sigmas = grid("linear", 1000, ddpm[0].item(), ddpm[-1].item())[:-1].flip(0).double()
     torch.testing.assert_close(sigmas[50:].log(), ddpm[50:].log(), atol=0.05, rtol=0)
+
+
+def test_equal_information_is_the_log_grid_where_every_level_carries_as_much():
+    levels = torch.logspace(-2, 1, 16, dtype=torch.float64)
+    ours = information_grid(levels, 0.3 * levels**2, steps=9, sigma_min=0.01, sigma_max=10)
+    torch.testing.assert_close(ours, grid("log", 9, 0.01, 10), rtol=2e-3, atol=0)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 8, 30])
+def test_the_information_grid_keeps_the_ends_and_spaces_gaussian_information_evenly(steps):
+    """For N(0, s^2) data, I(sigma) = ln(1 + s^2/sigma^2)/2."""
+    measured = torch.logspace(-2, 1, 60, dtype=torch.float64)
+    error = 0.25 * measured**2 / (0.25 + measured**2)
+    sigmas = information_grid(measured, error, steps=steps, sigma_min=0.01, sigma_max=10).double()
+    assert sigmas.shape == (steps + 1,)
+    assert (sigmas.diff() < 0).all()
+    assert sigmas[0].item() == pytest.approx(10, rel=1e-4)
+    assert sigmas[-1] == 0
+    if steps > 2:
+        inner = sigmas[:-1]
+        assert inner[-1].item() == pytest.approx(0.01, rel=1e-3)
+        share = 0.7 * torch.log1p(0.25 / inner**2) / torch.log1p(torch.tensor(0.25 / 1e-4)) - 0.3 * inner.log() / 6.9078
+        torch.testing.assert_close(
+            share.diff(), torch.full((steps - 1,), 1.0 / (steps - 1)).double(), atol=4e-3, rtol=0
+        )
 
 
 @pytest.mark.parametrize(

@@ -273,3 +273,63 @@ def test_the_average_can_be_chosen_by_what_a_judge_says(tiny_overrides, tmp_path
     utility = run.facts["utility"]
     assert set(utility) == {"0.05", "0.2"}
     assert run.facts["ema_width"] == float(max(utility, key=utility.get))
+
+
+def test_a_trainer_with_adaptive_noise_resumes_bit_for_bit(tiny_overrides):
+    overrides = {**tiny_overrides, "noise": {"adaptive": True}}
+    whole = trainer(overrides, lambda call: False)
+    kept = None
+    for index, _ in enumerate(whole.steps()):
+        if index == 9:
+            tensors, counters = whole.checkpoint()
+            copies = {g: {n: t.detach().clone() for n, t in named.items()} for g, named in tensors.items()}
+            kept = copies, counters
+    resumed = trainer(overrides, lambda call: False)
+    resumed.restore(*kept)
+    list(resumed.steps())
+    pairs = zip(whole.denoiser.parameters(), resumed.denoiser.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert torch.equal(whole.adaptive.mass(), resumed.adaptive.mass())
+    plain = trainer(tiny_overrides, lambda call: False)
+    list(plain.steps())
+    pairs = zip(whole.denoiser.parameters(), plain.denoiser.parameters(), strict=True)
+    assert not all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize(
+    "loss", [{"weight": "p2"}, {"weight": "native"}, {"frequency": 0.5}, {"contrastive": 0.05}, {"weight": "min-snr"}]
+)
+def test_each_loss_key_changes_what_is_learnt(loss, tiny_overrides):
+    short = {**tiny_overrides, "train": {**tiny_overrides["train"], "samples": 64}, "optim": {"batch_size": 32}}
+    # A learned uncertainty would make up for a constant factor of the weight.
+    plain = {**short, "noise": {"parameterisation": "v"}, "loss": {"uncertainty": False}}
+    changed = {**plain, "loss": {"uncertainty": False, **loss}}
+    ends = []
+    for overrides in (plain, changed):
+        subject = trainer(overrides, lambda call: False)
+        list(subject.steps())
+        ends.append(torch.cat([p.detach().flatten() for p in subject.denoiser.parameters()]))
+    assert not torch.equal(*ends)
+
+
+def test_only_the_edm_weight_is_learned_unless_it_is_asked_for():
+    learns = {
+        (weight, uncertainty): resolve(
+            [
+                {
+                    "modality": "image",
+                    "loss": {"weight": weight} | ({} if uncertainty is None else {"uncertainty": uncertainty}),
+                }
+            ]
+        ).loss.learns_uncertainty
+        for weight in ("edm", "p2")
+        for uncertainty in (None, True, False)
+    }
+    assert learns == {
+        ("edm", None): True,
+        ("edm", True): True,
+        ("edm", False): False,
+        ("p2", None): False,
+        ("p2", True): True,
+        ("p2", False): False,
+    }
