@@ -28,14 +28,15 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something that the denoiser is told about a record.
+    """Something that the denoiser is told about a record, dropped in training now and then so that it can be left out.
 
-    `class`: int64 `(B,)`, -1 is the learned null. `vector` (multi-label or continuous values): float32 `(B, size)`,
-    a row holding NaN is the learned null.
+    `class`: int64 `(B,)`, -1 is the learned null. `multilabel` (0 or 1 each) and `vector` (continuous values): float32
+    `(B, size)`, a row holding NaN is the learned null. `dense`: float32 `(B, size, *spatial)`, aligned with the record;
+    one that holds NaN is the learned null.
     """
 
     name: str
-    kind: Literal["class", "vector"]
+    kind: Literal["class", "multilabel", "vector", "dense"]
     size: int
     dropout: float = 0.1
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from synthgen.nn.dit import DiT
 from synthgen.nn.ema import PowerEma
-from synthgen.nn.embed import ConditionEmbedding, FourierFeatures
+from synthgen.nn.embed import ConditionEmbedding, DenseConditions, FourierFeatures
 from synthgen.nn.unet import UNet
 
-__all__ = ["ConditionEmbedding", "DiT", "FourierFeatures", "PowerEma", "UNet"]
+__all__ = ["ConditionEmbedding", "DenseConditions", "DiT", "FourierFeatures", "PowerEma", "UNet"]

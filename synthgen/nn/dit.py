@@ -26,7 +26,7 @@ from torch.nn import functional
 from synthgen.api import Condition
 from synthgen.errors import UsageError
 from synthgen.nn.blocks import divisor, padding_to
-from synthgen.nn.embed import Embedding
+from synthgen.nn.embed import DenseConditions, Embedding
 
 __all__ = ["DiT"]
 
@@ -70,6 +70,8 @@ class DiT(nn.Module):
         self.patch, self.width = patch, width
         self.embedding = Embedding(conditions, 4 * width)
         self.tokens = nn.Linear(2 * patch, width)  # values, and where they are data rather than padding
+        self.dense = DenseConditions(conditions)
+        self.aligned = nn.Linear(self.dense.channels * patch, width) if self.dense.channels else None
         self.channel = nn.Parameter(torch.randn(channels, 1, width) * 0.5)
         self.blocks = nn.ModuleList(
             _Block(width, embedding=4 * width, heads=heads, axes=2 if channels > 1 else 1, dropout=dropout)
@@ -96,6 +98,10 @@ class DiT(nn.Module):
         cut = [part.reshape(*part.shape[:2], -1, self.patch) for part in (values, present)]  # (B, C, T, p) each
         patches = torch.cat(cut, dim=3)
         z = self.tokens(patches) + self.channel + _positions(patches.shape[2], self.width, x.device)  # (B, C, T, W)
+        if self.aligned is not None:  # the same for every channel of x
+            beside = functional.pad(self.dense(conditions, x), edge)
+            beside = beside.reshape(*beside.shape[:2], -1, self.patch).transpose(1, 2).flatten(2)  # (B, T, channels p)
+            z = z + self.aligned(beside)[:, None]
         embedding = self.embedding(noise, conditions)
         for block in self.blocks:
             z = block(z, embedding)

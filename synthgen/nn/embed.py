@@ -3,8 +3,13 @@
     phi(c)_k = sqrt(2) cos / sin (2 pi f_k c),   f_k geometric         Fourier features of a scalar
     e = MLP(phi(ln(sigma)/4)) + sum over conditions e_condition        what modulates every block
 
-Every condition has a learned null vector, so that guidance can leave any of them out (Ho & Salimans 2022,
-arXiv:2207.12598). Fourier features: Tancik et al. 2020, arXiv:2006.10739.
+    class        a vector for each class
+    multilabel   a linear map of the multi-hot vector, as -1 and +1
+    vector       an MLP on each value and its Fourier features (continuous values)
+    dense        no vector: channels aligned with x that the network reads beside it
+
+Every condition has a learned null, so that guidance can leave any of them out (Ho & Salimans 2022, arXiv:2207.12598).
+Fourier features: Tancik et al. 2020, arXiv:2006.10739; channels beside x: Saharia et al. 2022, arXiv:2111.05826.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ from torch import Tensor, nn
 
 from synthgen.api import Condition
 
-__all__ = ["ConditionEmbedding", "Embedding", "FourierFeatures"]
+__all__ = ["ConditionEmbedding", "DenseConditions", "Embedding", "FourierFeatures"]
 
 
 class FourierFeatures(nn.Module):
@@ -70,8 +75,58 @@ class _VectorEmbedding(nn.Module):
         return torch.where(lost, self.null.to(embedded.dtype), embedded)
 
 
+class _MultiLabelEmbedding(nn.Module):
+    """A linear map of a multi-hot vector; rows holding NaN are the null."""
+
+    def __init__(self, entries: int, size: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(entries, size)
+        self.null = nn.Parameter(torch.zeros(size))
+
+    def forward(self, vector: Tensor) -> Tensor:
+        lost = vector.isnan().any(dim=1, keepdim=True)
+        embedded = cast(Tensor, self.linear(2 * vector.float().nan_to_num(0.0) - 1))
+        return torch.where(lost, self.null.to(embedded.dtype), embedded)
+
+
+_EMBEDDINGS = {"class": _ClassEmbedding, "multilabel": _MultiLabelEmbedding, "vector": _VectorEmbedding}
+
+
+class DenseConditions(nn.Module):
+    """Conditions aligned with x as channels: each its values and a channel that says where they are known.
+
+    Args:
+        conditions: the schema's conditions; those that are not dense are left to `ConditionEmbedding`.
+    """
+
+    def __init__(self, conditions: Sequence[Condition]) -> None:
+        super().__init__()
+        self.conditions = tuple(condition for condition in conditions if condition.kind == "dense")
+        self.nulls = nn.ParameterList(nn.Parameter(torch.zeros(condition.size)) for condition in self.conditions)
+        self.channels = sum(condition.size + 1 for condition in self.conditions)
+
+    def forward(self, conditions: Mapping[str, Tensor], like: Tensor) -> Tensor:
+        """The channels `(B, self.channels, *spatial)`.
+
+        Args:
+            conditions: name -> `(B, size, *spatial)`; a record holding NaN, and a missing name, is null.
+            like: x, `(B, C, *spatial)`.
+        """
+        parts = [like[:, :0]]
+        for condition, null in zip(self.conditions, self.nulls, strict=True):
+            absent = null.to(like.dtype).reshape(1, -1, *[1] * (like.ndim - 2))
+            value = conditions.get(condition.name)
+            if value is None:
+                value = torch.full((1, condition.size, *[1] * (like.ndim - 2)), math.nan, device=like.device)
+                value = value.expand(len(like), condition.size, *like.shape[2:])
+            known = ~value.isnan().flatten(1).any(dim=1).reshape(-1, *[1] * (like.ndim - 1))  # (B, 1, ...)
+            parts.append(torch.where(known, value.to(like.dtype).nan_to_num(0.0), absent))
+            parts.append(known.to(like.dtype).expand(-1, 1, *like.shape[2:]))
+        return torch.cat(parts, dim=1)
+
+
 class ConditionEmbedding(nn.Module):
-    """The sum of the embeddings of all conditions.
+    """The sum of the embeddings of all conditions but the dense ones.
 
     Args:
         conditions: the schema's conditions.
@@ -80,12 +135,9 @@ class ConditionEmbedding(nn.Module):
 
     def __init__(self, conditions: Sequence[Condition], size: int) -> None:
         super().__init__()
-        self.conditions = tuple(conditions)
+        self.conditions = tuple(condition for condition in conditions if condition.kind != "dense")
         self.size = size
-        self.parts = nn.ModuleList(
-            (_ClassEmbedding if condition.kind == "class" else _VectorEmbedding)(condition.size, size)
-            for condition in self.conditions
-        )
+        self.parts = nn.ModuleList(_EMBEDDINGS[condition.kind](condition.size, size) for condition in self.conditions)
 
     def forward(self, conditions: Mapping[str, Tensor], like: Tensor) -> Tensor:
         """The embedding `(B, size)`.

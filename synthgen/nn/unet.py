@@ -22,7 +22,7 @@ from torch.nn import functional
 from synthgen.api import Condition
 from synthgen.errors import UsageError
 from synthgen.nn.blocks import Attention, Convolution, ResidualBlock, coarsen, group_norm, padding_to, refine
-from synthgen.nn.embed import Embedding
+from synthgen.nn.embed import DenseConditions, Embedding
 
 __all__ = ["UNet"]
 
@@ -71,7 +71,10 @@ class UNet(nn.Module):
 
         self.embedding = Embedding(conditions, size)
         kernel = patch if patch > 1 else 3
-        self.stem = Convolution(shape[0] + 1, channels[0], spatial=spatial, kernel=kernel, stride=patch)
+        self.dense = DenseConditions(conditions)
+        self.stem = Convolution(
+            shape[0] + 1 + self.dense.channels, channels[0], spatial=spatial, kernel=kernel, stride=patch
+        )
         self.down = nn.ModuleList()
         self.up = nn.ModuleList()
         inputs = channels[0]
@@ -96,7 +99,7 @@ class UNet(nn.Module):
             conditions: name -> tensor; a missing name is null for all.
         """
         embedding = self.embedding(noise, conditions)
-        h = self.stem(_laid_out(self._padded(x)))
+        h = self.stem(_laid_out(self._padded(self._beside(x, conditions))))
         skips = []
         for level in self.down:
             for block in cast(nn.ModuleList, level):
@@ -113,6 +116,10 @@ class UNet(nn.Module):
                 h = block(h, embedding)
         h = self.head(functional.silu(self.norm(h)))
         return self._assembled(h, x)
+
+    def _beside(self, x: Tensor, conditions: Mapping[str, Tensor]) -> Tensor:
+        """x and the dense conditions as channels."""
+        return torch.cat([x, self.dense(conditions, x)], dim=1) if self.dense.channels else x
 
     def _padded(self, x: Tensor) -> Tensor:
         """x beside a channel of ones, zero-padded to a multiple of the coarsest cell."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from synthgen.diffusion import Denoiser, DenoisingLoss
+from synthgen.api import Condition
+from synthgen.diffusion import Denoiser, DenoisingLoss, drop, null
 from synthgen.errors import UsageError
 from synthgen.nn import DiT, UNet
 
@@ -151,3 +153,55 @@ def test_odd_widths_work(conditions, told, awaken):
         (DiT((2, 6), conditions, width=13), (2, 6)),
     ):
         assert torch.isfinite(awaken(net)(torch.randn(3, *shape), torch.zeros(3), told)).all()
+
+
+DENSE = (Condition("label", "class", 4), Condition("topics", "multilabel", 5), Condition("outline", "dense", 2))
+
+
+def dense_conditions(shape):
+    generator = torch.Generator().manual_seed(1)
+    outline = torch.randn(3, 2, *shape[1:], generator=generator)
+    topics = (torch.rand(3, 5, generator=generator) < 0.5).float()
+    return {"label": torch.tensor([0, 1, 2]), "topics": topics, "outline": outline}
+
+
+@pytest.mark.parametrize(("network", "shape"), [(UNet, (2, 6, 7)), (UNet, (2, 11)), (DiT, (2, 11))])
+@pytest.mark.parametrize("patch", [1, 2])
+def test_a_dense_condition_acts_where_it_is(network, shape, patch, awaken):
+    """Changing one corner of the map moves the answer most near that corner."""
+    net = awaken(network(shape, DENSE, width=8, blocks=1, multipliers=(1,), attention=False, patch=patch))
+    told = dense_conditions(shape)
+    x, noise = torch.randn(3, *shape), torch.zeros(3)
+    y = net(x, noise, told)
+    corner = (slice(None), slice(None), *[slice(0, 1)] * (len(shape) - 1))
+    moved = {**told, "outline": told["outline"].clone()}
+    moved["outline"][corner] += 1.0
+    change = (net(x, noise, moved) - y).abs()
+    far = (slice(None), slice(None), *[slice(-1, None)] * (len(shape) - 1))
+    assert change[corner].mean() > 2 * change[far].mean()
+
+
+@pytest.mark.parametrize(("network", "shape"), [(UNet, (2, 6, 7)), (DiT, (2, 11))])
+def test_a_missing_dense_or_multilabel_condition_is_null_and_learns(network, shape, awaken):
+    net = awaken(network(shape, DENSE, width=8, patch=2)).train()
+    told = dense_conditions(shape)
+    told["outline"][0, 0].view(-1)[3] = math.nan  # one unknown value makes the whole record's map null
+    told["topics"][1, 0] = math.nan
+    x, noise = torch.randn(3, *shape), torch.zeros(3)
+    net.eval()
+    alone = net(x[:1], noise[:1], {name: value[:1] for name, value in told.items() if name != "outline"})
+    torch.testing.assert_close(net(x, noise, told)[:1], alone, atol=1e-5, rtol=1e-4)
+    alone = net(x[1:2], noise[:1], {name: value[1:2] for name, value in told.items() if name != "topics"})
+    torch.testing.assert_close(net(x, noise, told)[1:2], alone, atol=1e-5, rtol=1e-4)
+    net.train()(x, noise, told).square().sum().backward()
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+        assert parameter.grad.any(), name
+
+
+def test_guidance_drops_dense_and_multilabel_conditions_as_the_others():
+    told = dense_conditions((2, 6, 7))
+    dropped = drop(told, [replace(spec, dropout=1.0) for spec in DENSE], torch.Generator().manual_seed(0))
+    for name, value in null(told).items():
+        torch.testing.assert_close(dropped[name], value, equal_nan=True)
