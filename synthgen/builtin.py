@@ -22,10 +22,19 @@ def synthgen_networks() -> Iterable[Spec]:
 def synthgen_samplers() -> Iterable[Spec]:
     """The samplers; each works with every parameterisation, grid and guidance."""
     return [
-        Spec("multistep", "exponential multistep solver of order 1 to 3", "synthgen.diffusion.samplers:MULTISTEP"),
-        Spec("ddim", "first-order deterministic solver (DDIM)", "synthgen.diffusion.samplers:DDIM"),
-        Spec("heun", "second-order Runge-Kutta, two evaluations a step (EDM)", "synthgen.diffusion.samplers:HEUN"),
-        Spec("ancestral", "ancestral sampling, stochastic (DDPM)", "synthgen.diffusion.samplers:ANCESTRAL"),
+        Spec(name, summary, f"synthgen.diffusion.samplers:{target}")
+        for name, summary, target in (
+            ("multistep", "exponential Adams predictor-corrector of order 1 to 3, the default", "MULTISTEP"),
+            ("ddim", "first-order deterministic solver (DDIM)", "DDIM"),
+            ("dpmpp-2m", "DPM-Solver++(2M), second-order multistep", "DPMPP_2M"),
+            ("dpmpp-3m", "DPM-Solver++(3M), third-order multistep", "DPMPP_3M"),
+            ("dpmpp-sde", "SDE-DPM-Solver++(2M), second-order multistep, stochastic", "DPMPP_SDE"),
+            ("heun", "second-order Runge-Kutta, two evaluations a step, with churn (EDM)", "HEUN"),
+            ("ancestral", "ancestral sampling, stochastic (DDPM)", "ANCESTRAL"),
+            ("langevin", "predictor-corrector with Langevin steps (MCMC)", "LANGEVIN"),
+            ("repaint", "ancestral steps taken several times each (RePaint)", "REPAINT"),
+            ("consistency", "one or two evaluations, for a run that `distill` tuned", "CONSISTENCY"),
+        )
     ]
 
 

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from torch import Tensor
 
-from synthgen.diffusion.samplers import Sampler
+from synthgen.diffusion.samplers import Sampler, Task
 
 __all__ = ["MIDPOINT"]
 
 
-def _solve(
-    denoiser: Callable[..., Tensor],
-    x: Tensor,  # (B, C, *spatial): standard normal noise times sigmas[0]
-    sigmas: Tensor,  # (steps + 1,), descending to 0
-    *,
-    conditions: Mapping[str, Tensor],
-    noise: object = None,
-    order: int = 2,
-) -> Tensor:
-    def slope(at: Tensor, sigma: float) -> Tensor:
-        return (at - denoiser(at, at.new_full((len(at),), sigma), conditions)) / sigma
-
-    for sigma, lower in zip(sigmas[:-1].tolist(), sigmas[1:].tolist(), strict=True):
-        first = slope(x, sigma)
+def _solve(task: Task) -> Tensor:
+    x = task.x  # (B, C, *spatial): standard normal noise times the first noise level
+    for sigma, lower in task.steps():
+        first = (x - task.clean(x, sigma)) / sigma  # one network evaluation
         if lower == 0:  # the last step ends at D itself
             return x - sigma * first
         middle = (sigma * lower) ** 0.5
-        x = x + (lower - sigma) * slope(x + (middle - sigma) * first, middle)
+        halfway = x + (middle - sigma) * first
+        x = x + (lower - sigma) * (halfway - task.clean(halfway, middle)) / middle
     return x
 
 
-MIDPOINT = Sampler(_solve, steps=lambda evaluations: max(1, (evaluations + 1) // 2))
+MIDPOINT = Sampler(_solve, steps=lambda evaluations, settings: max(1, (evaluations + 1) // 2))
 """Two network evaluations a step, one in the last."""
