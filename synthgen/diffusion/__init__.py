@@ -10,25 +10,60 @@ Source: Karras et al. 2022, "Elucidating the design space of diffusion-based gen
 
 from __future__ import annotations
 
+from synthgen.diffusion.adaptive import AdaptiveDensity
 from synthgen.diffusion.denoiser import Denoiser, score
-from synthgen.diffusion.guidance import Guided, drop, null
+from synthgen.diffusion.guidance import AutoGuided, Ensemble, Guided, Thresholded, drop, null
+from synthgen.diffusion.imputation import Reconstructed, Replaced
+from synthgen.diffusion.likelihood import bits_per_dimension, log_likelihood, rademacher
 from synthgen.diffusion.loss import DenoisingLoss
-from synthgen.diffusion.samplers import ANCESTRAL, DDIM, HEUN, MULTISTEP, Sampler
-from synthgen.diffusion.sigma import coefficients, grid, sigma_of_quantile, stratified_quantiles
+from synthgen.diffusion.samplers import (
+    ANCESTRAL,
+    CONSISTENCY,
+    DDIM,
+    DPMPP_2M,
+    DPMPP_3M,
+    DPMPP_SDE,
+    HEUN,
+    LANGEVIN,
+    MULTISTEP,
+    REPAINT,
+    Sampler,
+    Settings,
+)
+from synthgen.diffusion.sigma import coefficients, grid, information_grid, sigma_of_quantile, stratified_quantiles
+from synthgen.diffusion.weights import LossWeight
 
 __all__ = [
     "ANCESTRAL",
+    "CONSISTENCY",
     "DDIM",
+    "DPMPP_2M",
+    "DPMPP_3M",
+    "DPMPP_SDE",
     "HEUN",
+    "LANGEVIN",
     "MULTISTEP",
+    "REPAINT",
+    "AdaptiveDensity",
+    "AutoGuided",
     "Denoiser",
     "DenoisingLoss",
+    "Ensemble",
     "Guided",
+    "LossWeight",
+    "Reconstructed",
+    "Replaced",
     "Sampler",
+    "Settings",
+    "Thresholded",
+    "bits_per_dimension",
     "coefficients",
     "drop",
     "grid",
+    "information_grid",
+    "log_likelihood",
     "null",
+    "rademacher",
     "score",
     "sigma_of_quantile",
     "stratified_quantiles",
