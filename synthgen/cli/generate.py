@@ -21,6 +21,7 @@ from synthgen.cli.shared_options import (
     RunOption,
     SamplerOption,
     SeedOption,
+    SetOption,
     StepsOption,
     parse_pairs,
 )
@@ -59,6 +60,7 @@ def generate(
     guidance: GuidanceOption = None,
     steps: StepsOption = None,
     sampler: SamplerOption = None,
+    assignments: SetOption = None,
     seed: SeedOption = 0,
     format: Annotated[
         str | None,
@@ -105,6 +107,7 @@ def generate(
             guidance=guidance,
             steps=steps,
             sampler=sampler,
+            sampling=_sampling(assignments),
             seed=seed,
             format=chosen_format,
             out=out,
@@ -151,6 +154,20 @@ def _format(format: str | None, layout: str | None) -> str | None:
     if format not in (None, "parquet"):
         raise UsageError(f"--layout {layout} is for Parquet, --format says {format}", hint="Leave one of them away.")
     return "long" if layout == "long" else "parquet"
+
+
+def _sampling(assignments: list[str] | None) -> dict[str, Any]:
+    """What `--set sampling.KEY=VALUE` asks for; nothing else of a run can change after training."""
+    from synthgen.config import parse_assignments
+
+    asked = parse_assignments(assignments or [])
+    for name in asked:
+        if name != "sampling" or not isinstance(asked[name], dict):
+            raise UsageError(
+                f"--set {name}...: after training only sampling.KEY=VALUE can be set",
+                hint="For example --set sampling.autoguidance=1.5",
+            )
+    return dict(asked.get("sampling", {}))
 
 
 def _counts(texts: list[str] | None) -> dict[str, int]:

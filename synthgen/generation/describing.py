@@ -62,9 +62,9 @@ def describe(
         "config": sha256_of(run.path / "config.toml"),
         "trained_on": run.config.data.path,
         "seed": plan.seed,
-        "guidance": plan.guidance,
-        "sampler": plan.sampler,
-        "steps": plan.steps,
+        "guidance": plan.sampling.guidance,
+        "sampler": plan.sampling.sampler,
+        "steps": plan.sampling.steps,
         "versions": versions(),
         **more,
     }
@@ -108,8 +108,8 @@ def _card(run: Run, plan: Plan, writer: Writer, provenance: Mapping[str, Any]) -
         f"# {n:,} {_KINDS[provenance['kind']]} {run.schema.modality} records",
         "",
         f"Made by synthgen {provenance['versions'].get('synthgen', '')} with a diffusion model trained on "
-        f"`{Path(run.config.data.path).name}` (model {plan.model[:12]}, seed {plan.seed}, guidance {plan.guidance:g}, "
-        f"{plan.steps} network evaluations a record).",
+        f"`{Path(run.config.data.path).name}` (model {plan.model[:12]}, seed {plan.seed}, "
+        f"guidance {plan.sampling.guidance:g}, {plan.sampling.steps} network evaluations a record).",
         "",
         "Synthetic records are not measurements. They repeat the biases of the data that the model learnt from, and",
         "carry no formal guarantee of privacy; `synthgen evaluate` measures fidelity, usefulness and leakage.",

@@ -36,6 +36,7 @@ def generate(
     guidance: float | None = None,
     steps: int | None = None,
     sampler: str | None = None,
+    sampling: Mapping[str, Any] | None = None,
     seed: int = 0,
     format: str | None = None,
     out: Path | str | None = None,
@@ -57,6 +58,7 @@ def generate(
         guidance: classifier-free guidance weight; 1 is none. None: the run's default, as for the next two.
         steps: network evaluations a sample.
         sampler: name from `synthgen list samplers`.
+        sampling: more keys of the configuration's section `sampling`, such as `{"autoguidance": 1.5}`.
         seed: the same seed gives the same records.
         format: name from `synthgen list writers`; None: the modality's first.
         out: the data set's directory; None: `synthetic/<run>-<k>`.
@@ -80,6 +82,7 @@ def generate(
         guidance=guidance,
         steps=steps,
         sampler=sampler,
+        sampling=sampling,
         seed=seed,
         format=format,
         shards=shards,
@@ -115,11 +118,22 @@ def generate_records(
     guidance: float | None = None,
     steps: int | None = None,
     sampler: str | None = None,
+    sampling: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> Records:
     """The records that `generate` would write, in memory; arguments as there."""
     run = as_run(run)
-    plan = make_plan(run, n=n, labels=labels, counts=counts, guidance=guidance, steps=steps, sampler=sampler, seed=seed)
+    plan = make_plan(
+        run,
+        n=n,
+        labels=labels,
+        counts=counts,
+        guidance=guidance,
+        steps=steps,
+        sampler=sampler,
+        sampling=sampling,
+        seed=seed,
+    )
     return make_records(run, plan, range(plan.n))
 
 
@@ -203,7 +217,7 @@ def _same_plan(directory: Path, plan: Plan) -> bool:
 
 def _estimate(run: Run, plan: Plan) -> dict[str, Any]:
     """Provenance of a data set that was only planned: counts, bytes before compression, seconds from a timed batch."""
-    trial = range(min(plan.n, plan.batch_size, 32))
+    trial = range(min(plan.n, plan.sampling.batch_size, 32))
     make_records(run, plan, trial[:8])  # warm
     started = time.perf_counter()
     records = make_records(run, plan, trial)

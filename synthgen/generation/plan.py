@@ -12,13 +12,15 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synthgen import registry
+from synthgen.config import SamplingConfig, resolve
 from synthgen.errors import DatasetError, UsageError
+from synthgen.generation.sampling import check_sampling
 from synthgen.io.run import Run
 from synthgen.seeding import uniform
 
@@ -54,13 +56,7 @@ class Plan:
     seed: int
     labels: LabelPlan
     format: str
-    sampler: str
-    steps: int
-    order: int
-    grid: str
-    guidance: float
-    guidance_interval: tuple[float, float] | None
-    batch_size: int
+    sampling: SamplingConfig
     precision: str
     shard_size: int
 
@@ -99,7 +95,9 @@ class Plan:
 
     def to_json(self) -> str:
         """The plan as indented JSON."""
-        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False)
+        raw = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        raw |= {"labels": dataclasses.asdict(self.labels), "sampling": self.sampling.model_dump(mode="json")}
+        return json.dumps(raw, indent=2, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -111,11 +109,11 @@ class Plan:
         try:
             raw = json.loads(text)
             labels = raw.pop("labels")
-            interval = raw.pop("guidance_interval")
+            sampling = SamplingConfig.model_validate(raw.pop("sampling"))
             return cls(
                 **raw,
                 labels=LabelPlan(labels["mode"], tuple(labels["names"]), tuple(labels["values"])),
-                guidance_interval=None if interval is None else (interval[0], interval[1]),
+                sampling=sampling,
             )
         except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(f"not a plan: {error}") from error
@@ -131,6 +129,7 @@ def make_plan(
     guidance: float | None = None,
     steps: int | None = None,
     sampler: str | None = None,
+    sampling: Mapping[str, Any] | None = None,
     seed: int = 0,
     format: str | None = None,
     shards: int | None = None,
@@ -139,24 +138,23 @@ def make_plan(
 
     Raises:
         UsageError: an impossible number, label, sampler or format.
+        ConfigError: a key of `sampling` that does not exist, or a value out of range.
+        RunError: the run lacks what the sampling needs.
     """
     label_plan = _label_plan(run, n, labels, balance, counts)
     total = int(sum(label_plan.values)) if label_plan.mode == "counts" else n
     if total is None or total < 1:
         raise UsageError(f"n is {total}: at least one record is needed", hint="Add --n with a positive number.")
-    defaults = run.config.sampling
     chosen_format = format or run.modality.formats[0]
     registry.find("writers", chosen_format, run.schema.modality)
-    chosen_sampler = sampler or defaults.sampler
-    registry.find("samplers", chosen_sampler)
-    chosen_steps = defaults.steps if steps is None else steps
-    chosen_guidance = defaults.guidance if guidance is None else guidance
-    if chosen_steps < 1:
-        raise UsageError(f"steps is {chosen_steps}: a sample needs at least one network evaluation")
-    if chosen_guidance < 0:
-        raise UsageError(f"guidance is {chosen_guidance:g}: it must not be negative")
-    if chosen_guidance != 1 and not run.schema.conditions:
-        raise UsageError("guidance needs conditions, and this run was trained without", hint="Leave --guidance away.")
+    if steps is not None and steps < 1:
+        raise UsageError(f"steps is {steps}: a sample needs at least one network evaluation")
+    if guidance is not None and guidance < 0:
+        raise UsageError(f"guidance is {guidance:g}: it must not be negative")
+    named = {"guidance": guidance, "steps": steps, "sampler": sampler}
+    asked = {**(sampling or {}), **{key: value for key, value in named.items() if value is not None}}
+    settled = resolve([run.config.model_dump(), {"sampling": asked}]).sampling
+    check_sampling(run, settled)
     if shards is not None and shards < 1:
         raise UsageError(f"shards is {shards}: at least one is needed")
     record_bytes = 4 * int(np.prod(run.schema.shape))
@@ -169,13 +167,7 @@ def make_plan(
         seed=seed,
         labels=label_plan,
         format=chosen_format,
-        sampler=chosen_sampler,
-        steps=chosen_steps,
-        order=defaults.order,
-        grid=defaults.grid,
-        guidance=chosen_guidance,
-        guidance_interval=defaults.guidance_interval,
-        batch_size=defaults.batch_size,
+        sampling=settled,
         precision=str(run.facts["precision"]),
         shard_size=size if shards is None else -(-total // min(shards, total)),
     )

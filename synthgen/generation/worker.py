@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,9 @@ from numpy.typing import NDArray
 
 from synthgen import registry, seeding
 from synthgen.api import Records, Schema, Writer, WrittenFile
-from synthgen.diffusion.guidance import Guided
 from synthgen.diffusion.samplers import Sampler
-from synthgen.diffusion.sigma import grid
 from synthgen.generation.plan import Plan
+from synthgen.generation.sampling import noise_levels, sampling_denoiser, settings_of
 from synthgen.io.atomic import write_text
 from synthgen.io.card import versions
 from synthgen.io.run import Run
@@ -39,13 +39,12 @@ def make_records(run: Run, plan: Plan, sample_ids: Sequence[int], tell: Callable
         tell: called with the number of records of each finished batch.
     """
     device = choose_device()
-    denoiser = Guided(run.denoiser().to(device), plan.guidance, plan.guidance_interval).eval()
-    sampler: Sampler = registry.load("samplers", plan.sampler)
-    noise = run.config.noise
-    sigmas = grid(plan.grid, sampler.steps(plan.steps), noise.sigma_min, noise.sigma_max or 80.0)
+    denoiser = sampling_denoiser(run, plan.sampling, device)
+    sampler: Sampler = registry.load("samplers", plan.sampling.sampler)
+    sigmas = noise_levels(run, plan.sampling, sampler)
     codec = run.codec()
     parts = []
-    for ids in _batches(sample_ids, plan.batch_size):
+    for ids in _batches(sample_ids, plan.sampling.batch_size):
         labels = plan.label_ids(run.schema.labels, ids)
         conditions = run.conditions(labels, seed=plan.seed, sample_ids=ids)
         x = _noise(plan.seed, "noise", ids, run.schema, device) * float(sigmas[0])
@@ -55,8 +54,8 @@ def make_records(run: Run, plan: Plan, sample_ids: Sequence[int], tell: Callable
                 x,
                 sigmas,
                 conditions={name: values.to(device) for name, values in conditions.items()},
-                noise=lambda step, ids=ids: _noise(plan.seed, "sde", ids, run.schema, device, step),
-                order=plan.order,
+                noise=partial(_noise, plan.seed, "sde", ids, run.schema, device),
+                settings=settings_of(plan.sampling),
             )
         records = codec.decode(x.float().cpu(), conditions)
         parts.append(dataclasses.replace(records, label=labels))
@@ -71,7 +70,7 @@ def row_columns(plan: Plan, sample_ids: Sequence[int]) -> dict[str, NDArray[Any]
     return {
         "sample_id": np.asarray(sample_ids, dtype=np.int64),
         "seed": np.full(size, plan.seed, dtype=np.int64),
-        "guidance": np.full(size, plan.guidance, dtype=np.float32),
+        "guidance": np.full(size, plan.sampling.guidance, dtype=np.float32),
     }
 
 

@@ -30,6 +30,7 @@ def run_card(facts: Mapping[str, Any], config: RunConfig, schema: Schema) -> str
     """The run's `card.md`."""
     parts = ", ".join(f"{size:,} {name}" for name, size in facts["split"].items())
     losses = ", ".join(f"{loss:.4f} (EMA width {width})" for width, loss in facts["held_out"].items())
+    tuned = facts.get("distilled_from")
     lines = [
         f"# A {schema.modality} diffusion model",
         "",
@@ -43,7 +44,8 @@ def run_card(facts: Mapping[str, Any], config: RunConfig, schema: Schema) -> str
         f"| network | {config.network.name}, {facts['parameters']:,} parameters |",
         f"| training | {facts['samples']:,} samples in {facts['seconds']:.0f} s; {facts['ended']} |",
         f"| precision | {facts['precision']} |",
-        f"| held-out loss | {losses}, measured on the {facts['held_out_on']} part |",
+        f"| held-out loss | {losses}, measured on the {facts['held_out_on']} part |" if losses else None,
+        f"| tuned from | the model {tuned[:12]}, for one or two network evaluations a record |" if tuned else None,
         f"| seed | {config.train.seed} |",
         "",
         "Membership in the training set can be inferred from a generative model; this one carries no formal guarantee",
@@ -55,4 +57,4 @@ def run_card(facts: Mapping[str, Any], config: RunConfig, schema: Schema) -> str
         lines += ["", "## What was noticed in training", "", *[f"- {remark}" for remark in facts["remarks"]]]
     if facts["notes"]:
         lines += ["", "## What was noted about the data", "", *[f"- {note}" for note in facts["notes"]]]
-    return "\n".join(lines) + "\n"
+    return "\n".join(line for line in lines if line is not None) + "\n"

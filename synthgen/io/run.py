@@ -9,6 +9,8 @@ Its files:
     codec.json, codec.safetensors
     conditions.safetensors   condition rows of training records, from which generation draws
     model.safetensors    averaged weights (EMA)
+    guide.safetensors    an average from early in training, for autoguidance (with ema.guide_at)
+    averages.safetensors averages of all widths, as `<width>/<name>` (with ema.keep)
     metrics.jsonl        loss curves
     card.md              for people
     state/               for resuming only
@@ -139,11 +141,35 @@ class Run:
         """The trained denoiser with averaged weights, for evaluation, on the CPU or the GPU at hand."""
         return self._denoiser
 
+    def guide(self) -> Denoiser:
+        """The denoiser early in training, for autoguidance.
+
+        Raises:
+            RunError: the run keeps none.
+        """
+        return self._built(load_tensors(self.path / "guide.safetensors"))
+
+    def averages(self) -> list[Denoiser]:
+        """The denoisers of all widths of the average but the one that became the model.
+
+        Raises:
+            RunError: the run does not keep them.
+        """
+        weights: dict[str, dict[str, torch.Tensor]] = {}
+        for key, value in load_tensors(self.path / "averages.safetensors").items():
+            width, _, name = key.partition("/")
+            weights.setdefault(width, {})[name] = value
+        chosen = self.facts.get("ema_width")
+        return [self._built(weights[width]) for width in weights if chosen is None or float(width) != float(chosen)]
+
     @cached_property
     def _denoiser(self) -> Denoiser:
+        return self._built(load_tensors(self.path / "model.safetensors"))
+
+    def _built(self, weights: Mapping[str, torch.Tensor]) -> Denoiser:
         denoiser = build_denoiser(self.config, self.schema)
         try:
-            denoiser.network.load_state_dict(load_tensors(self.path / "model.safetensors"))
+            denoiser.network.load_state_dict(weights)
         except RuntimeError as error:
             raise RunError(f"the weights in {self.path} do not fit their configuration: {error}") from error
         return denoiser.eval().requires_grad_(False)

@@ -19,11 +19,12 @@ from synthgen.api import Batch
 from synthgen.config import NoiseConfig
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.loss import DenoisingLoss
-from synthgen.diffusion.sigma import sigma_of_quantile, stratified_quantiles
+from synthgen.diffusion.sigma import grid, sigma_of_quantile, stratified_quantiles
 from synthgen.diffusion.weights import LossWeight
 from synthgen.seeding import derive_seed
+from synthgen.training.encoded import EncodedData
 
-__all__ = ["HeldOut", "HeldOutLoss", "Turn", "density_of", "draw_sigma"]
+__all__ = ["HeldOut", "HeldOutLoss", "Turn", "density_of", "draw_sigma", "noise_profile"]
 
 _BANDS = 4
 
@@ -145,6 +146,30 @@ def _spread(classes: Tensor, generator: torch.Generator) -> Tensor:
         jitter = torch.rand(len(rows), dtype=torch.float64, generator=generator)
         place[rows] = (torch.randperm(len(rows), generator=generator) + jitter) / len(rows)
     return place.argsort().argsort()
+
+
+_PROFILE_LEVELS, _PROFILE_RECORDS = 16, 16
+
+
+@torch.no_grad()
+def noise_profile(
+    denoiser: Denoiser, data: EncodedData, noise: NoiseConfig, device: torch.device
+) -> dict[str, list[float]]:
+    """The mean squared error of D on held-out records at evenly spaced ln sigma: `{"sigma": [...], "error": [...]}`."""
+    batch = data.sample(_PROFILE_RECORDS)
+    generator = torch.Generator().manual_seed(0)
+    draws = torch.randn(batch.x.shape, generator=generator)
+    loss = DenoisingLoss(LossWeight("uniform"), uncertainty=False)
+    levels = grid("log", _PROFILE_LEVELS, noise.sigma_min, noise.sigma_max or 80.0)[:-1].flip(0)
+    told = {name: values.to(device) for name, values in batch.conditions.items()}
+    observed = None if batch.observed is None else batch.observed.to(device)
+    denoiser.eval()
+    errors = []
+    for sigma in levels:
+        each = sigma.expand(len(draws)).to(device)
+        _, error = loss(denoiser, batch.x.to(device), each, draws.to(device), observed, told)
+        errors.append(float(error.mean()))
+    return {"sigma": [round(float(sigma), 6) for sigma in levels], "error": errors}
 
 
 class Turn:

@@ -32,7 +32,9 @@ from synthgen.nn.lora import merged
 from synthgen.plugins import plugin_host
 from synthgen.training.averages import Averages
 from synthgen.training.continuing import Forgetting
+from synthgen.training.keeping import Kept
 from synthgen.training.loop import Step, Trainer
+from synthgen.training.monitor import noise_profile
 from synthgen.training.place import clear, place
 from synthgen.training.precision import choose_device, choose_precision, seconds_a_step
 from synthgen.training.prepare import Prepared, prepare
@@ -46,6 +48,7 @@ Progress = Callable[[Mapping[str, Any]], None]
 
 _LONGEST_DEFAULT_SECONDS = 900
 _LOGGED_ROWS = 400
+_LARGEST_OF = 1_000
 
 
 def run_training(
@@ -141,6 +144,7 @@ class _Session:
             augmentation=augmentation_of(self.config, prepared.schema),
         )
         average = copy.deepcopy(self.denoiser)
+        self.kept = Kept(self.config.ema, self.trainer.ema)
         self.watching = Watching(prepared, self.trainer, average, path, record=self._row, note=self._note)
         self.averages = Averages(path, self.trainer.ema, snapshots=self.config.ema.snapshots)
         self.log: list[dict[str, Any]] = []
@@ -184,6 +188,7 @@ class _Session:
                 self._record(step)
                 self.averages.keep(step.samples, step.progress, before)
                 before = step.progress
+                self.kept.after(step.progress)
                 reason = self.watching.after(step)
                 if reason is not None and self.config.train.early_stop:
                     ended = reason
@@ -225,6 +230,7 @@ class _Session:
         self.trainer.restore(tensors, facts["trainer"])
         self.watching.restore(facts["watching"], tensors.get("best", {}))
         self.averages.forget_after(self.trainer.samples)
+        self.kept.guide = tensors.get("guide", {})
         self.log = facts["log"]
 
     def _write_description(self) -> None:
@@ -267,7 +273,7 @@ class _Session:
             "watching": self.watching.state(),
             "log": self.log,
         }
-        save_checkpoint(self.path, {**tensors, "best": self.watching.best}, facts)
+        save_checkpoint(self.path, {**tensors, "best": self.watching.best, "guide": self.kept.guide}, facts)
         self._tell("checkpoint")
 
     def _finish(self, ended: str | None) -> Run:
@@ -283,6 +289,8 @@ class _Session:
         weights = best or averages[width]
         buffers = {n: b for n, b in self.denoiser.network.state_dict().items() if n not in weights}
         save_tensors(self.path / "model.safetensors", merged({**weights, **buffers}))
+        kept = self.kept.write(self.path, buffers, averages)
+        self.denoiser.network.load_state_dict(weights, strict=False)
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.log))
         self.facts |= {
             "status": "finished",
@@ -299,6 +307,8 @@ class _Session:
             "held_out": {f"{w:g}": loss for w, loss in losses.items()},
             "utility": {f"{w:g}": value for w, value in utility.items()},
             "ema_width": None if best else width,
+            "noise_profile": noise_profile(self.denoiser, self.prepared.watched, self.config.noise, self.device),
+            "largest_value": round(float(self.prepared.data.sample(_LARGEST_OF).x.abs().max()), 4),
             "held_out_on": "validation" if len(self.prepared.split.validation) else "holdout",
             "plugin": registry.find("modalities", self.config.modality).plugin,
             "api": API_VERSION,
@@ -319,6 +329,7 @@ class _Session:
             "quality.json",
             "model.safetensors",
             "metrics.jsonl",
+            *kept,
         ]
         self.facts["files"] = {name: sha256_of(self.path / name) for name in names}
         write_text(self.path / "run.json", json.dumps(self.facts, indent=2, ensure_ascii=False))

@@ -1,0 +1,109 @@
+"""What `sampling.*` asks for, put together: the denoiser with its wrappers, the noise levels, the sampler's settings.
+
+From the inside out: the run's denoiser, or the mean of an ensemble; classifier-free guidance; autoguidance;
+thresholding.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from synthgen import registry
+from synthgen.config import SamplingConfig
+from synthgen.diffusion.denoiser import AnyDenoiser
+from synthgen.diffusion.guidance import AutoGuided, Ensemble, Guided, Thresholded
+from synthgen.diffusion.samplers import Sampler, Settings
+from synthgen.diffusion.sigma import grid, information_grid
+from synthgen.errors import RunError, UsageError
+from synthgen.io.run import Run
+
+__all__ = ["AVERAGES", "check_sampling", "noise_levels", "sampling_denoiser", "settings_of"]
+
+AVERAGES = "averages"
+"""In `sampling.ensemble`: the run's own other weight averages."""
+
+
+def check_sampling(run: Run, sampling: SamplingConfig) -> None:
+    """Refuse what this run cannot do.
+
+    Raises:
+        UsageError: a sampler, condition or ensemble that does not exist, or guidance without conditions.
+        RunError: the run lacks what is asked for.
+    """
+    registry.find("samplers", sampling.sampler)
+    known = [condition.name for condition in run.schema.conditions]
+    if sampling.guidance != 1 and not known:
+        raise UsageError("guidance needs conditions, and this run was trained without", hint="Leave --guidance away.")
+    for name in sampling.guided:
+        if name not in known:
+            hint = f"Its conditions are {', '.join(known)}." if known else "It has none."
+            raise UsageError(f"sampling.guided names {name}, which is no condition of this run", hint=hint)
+    if sampling.autoguidance != 1 and "guide.safetensors" not in run.facts["files"]:
+        raise RunError(
+            f"{run.path} holds no earlier snapshot to guide by",
+            hint="Train with ema.guide_at above 0, or leave it away.",
+        )
+    if sampling.threshold is not None and not run.facts.get("largest_value"):
+        raise RunError(f"{run.path} does not say how large its values are, so it cannot threshold")
+    if sampling.grid == "information" and not run.facts.get("noise_profile"):
+        raise RunError(
+            f"{run.path} holds no profile of its noise levels for the grid", hint="Choose sampling.grid=log."
+        )
+    for member in sampling.ensemble:
+        if member == AVERAGES:
+            if "averages.safetensors" not in run.facts["files"]:
+                raise RunError(f"{run.path} does not hold its other averages")
+            continue
+        other = Run.open(member)
+        if (other.schema.shape, other.schema.conditions) != (run.schema.shape, run.schema.conditions):
+            raise UsageError(f"{member} was trained on other records than {run.path}: they make no ensemble")
+
+
+def sampling_denoiser(run: Run, sampling: SamplingConfig, device: torch.device) -> AnyDenoiser:
+    """The denoiser that a sampler calls."""
+    members: list[nn.Module] = [run.denoiser()]
+    for member in sampling.ensemble:
+        members += run.averages() if member == AVERAGES else [Run.open(member).denoiser()]
+    members = [member.to(device).eval() for member in members]
+    denoiser: AnyDenoiser = members[0] if len(members) == 1 else Ensemble(members)
+    interval = sampling.guidance_interval
+    if sampling.guidance != 1:
+        names = sampling.guided or None
+        denoiser = Guided(denoiser, sampling.guidance, interval, names=names, rescale=sampling.rescale)
+    if sampling.autoguidance != 1:
+        guide = run.guide().to(device).eval()
+        denoiser = AutoGuided(denoiser, guide, sampling.autoguidance, interval, rescale=sampling.rescale)
+    if sampling.threshold is not None:
+        denoiser = Thresholded(denoiser, limit=float(run.facts["largest_value"]), quantile=sampling.threshold)
+    return denoiser
+
+
+def noise_levels(run: Run, sampling: SamplingConfig, sampler: Sampler) -> Tensor:
+    """The grid of noise levels, `(steps + 1,)`, for the evaluations that the configuration pays for."""
+    noise = run.config.noise
+    low = sampling.sigma_min or noise.sigma_min
+    high = sampling.sigma_max or noise.sigma_max or 80.0
+    steps = sampler.steps(sampling.steps, settings_of(sampling))
+    if sampling.grid != "information":
+        return grid(sampling.grid, steps, low, high)
+    profile = run.facts["noise_profile"]
+    sigma, error = torch.tensor(profile["sigma"]), torch.tensor(profile["error"])
+    return information_grid(sigma, error, steps=steps, sigma_min=low, sigma_max=high)
+
+
+def settings_of(sampling: SamplingConfig) -> Settings:
+    """What the configuration says about the samplers' own settings."""
+    low, high = sampling.churn_interval or (0.0, math.inf)
+    return Settings(
+        order=sampling.order,
+        eta=sampling.eta,
+        churn=sampling.churn,
+        churn_low=low,
+        churn_high=high,
+        churn_noise=sampling.churn_noise,
+        snr=sampling.snr,
+        repeats=sampling.repeats,
+    )
