@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from synthgen.generation import augment, generate, verify
     from synthgen.io.run import Run
     from synthgen.training import train
+    from synthgen.training.distilling import distill
 
-__all__ = ["Run", "Scorer", "__version__", "augment", "evaluate", "generate", "score", "train", "verify"]
+__all__ = ["Run", "Scorer", "__version__", "augment", "distill", "evaluate", "generate", "score", "train", "verify"]
 
 __version__ = "0.1.0"
 
@@ -20,6 +21,7 @@ _HOMES = {
     "Run": "synthgen.io.run",
     "Scorer": "synthgen.evaluation.estimator",
     "augment": "synthgen.generation",
+    "distill": "synthgen.training.distilling",
     "evaluate": "synthgen.evaluation",
     "generate": "synthgen.generation",
     "score": "synthgen.evaluation",
