@@ -1,6 +1,7 @@
 """`synthgen list KIND`: what can be named, by us and by plugins.
 
-`--json`: `{"KIND": [{"name", "modality", "summary", "plugin", "distribution"}]}`, a key for each kind asked for.
+`--json`: `{"KIND": [{"name", "modality", "summary", "plugin", "distribution"}]}`, a key for each kind asked for;
+techniques have also `"group"`, `"setting"` and `"sources"`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,18 @@ from synthgen.errors import UsageError
 
 __all__ = ["KINDS", "list_names"]
 
-KINDS = ("modalities", "datasets", "networks", "samplers", "readers", "writers", "metrics", "commands", "loggers")
+KINDS = (
+    "modalities",
+    "datasets",
+    "networks",
+    "samplers",
+    "readers",
+    "writers",
+    "metrics",
+    "commands",
+    "loggers",
+    "techniques",
+)
 
 
 @reporting
@@ -29,7 +41,7 @@ def list_names(
     ] = "all",
     modality: ModalityOption = None,
 ) -> None:
-    """List what can be named: modalities, demo sets, networks, samplers, readers, writers, metrics."""
+    """List what can be named: modalities, demo sets, networks, samplers, readers, writers, metrics, techniques."""
     if kind not in (*KINDS, "all"):
         close = difflib.get_close_matches(kind, KINDS, n=1)
         raise UsageError(
@@ -44,7 +56,29 @@ def list_names(
     console.result(_text(document), document)
 
 
+def _techniques() -> list[dict[str, Any]]:
+    from synthgen.cli.citations import TECHNIQUES
+    from synthgen.cli.techniques import OFFERED
+
+    papers = {paper.key: f"{paper.text().partition('.')[0]}" for paper in TECHNIQUES}
+    return [
+        {
+            "name": offered.name,
+            "modality": "",
+            "summary": offered.summary,
+            "plugin": "synthgen",
+            "distribution": "synthgen",
+            "group": offered.group,
+            "setting": offered.setting,
+            "sources": [papers[key] for key in offered.sources],
+        }
+        for offered in OFFERED
+    ]
+
+
 def _entries(kind: str, modality: str | None) -> list[dict[str, Any]]:
+    if kind == "techniques":
+        return _techniques()
     from synthgen import registry
 
     return [
@@ -66,6 +100,11 @@ def _text(document: dict[str, list[dict[str, Any]]]) -> str:
         if not entries and len(document) > 1:
             continue
         title = f"{kind}\n" if len(document) > 1 else ""
-        rows = [(entry["name"], entry["modality"] or "-", entry["summary"]) for entry in entries]
-        blocks.append(title + (table(("name", "modality", "summary"), rows) if rows else f"no {kind}"))
+        if kind == "techniques":
+            heads: tuple[str, ...] = ("name", "chosen by", "what it is", "source")
+            rows = [(e["name"], e["setting"], e["summary"], "; ".join(e["sources"])) for e in entries]
+        else:
+            heads = ("name", "modality", "summary")
+            rows = [(entry["name"], entry["modality"] or "-", entry["summary"]) for entry in entries]
+        blocks.append(title + (table(heads, rows) if rows else f"no {kind}"))
     return "\n\n".join(blocks)

@@ -20,8 +20,8 @@ denoisers, which for one and the same data has the lower error.
 Sources: Ho & Salimans 2022, "Classifier-free diffusion guidance", arXiv:2207.12598; Kynkäänniemi et al. 2024, "Applying
 guidance in a limited interval", arXiv:2404.07724; Karras et al. 2024, "Guiding a diffusion model with a bad version of
 itself", arXiv:2406.02507; Lin et al. 2024, "Common diffusion noise schedules and sample steps are flawed",
-arXiv:2305.08891; Saharia et al. 2022, "Imagen", arXiv:2205.11487, section 2.3; Balaji et al. 2022, arXiv:2211.01324
-(ensembles of denoisers).
+arXiv:2305.08891; Saharia et al. 2022, "Imagen", arXiv:2205.11487, section 2.3; Lakshminarayanan et al. 2017,
+arXiv:1612.01474 (ensembles).
 """
 
 from __future__ import annotations

@@ -1,0 +1,145 @@
+"""The techniques that can be chosen, under the names that the field gives them: what `synthgen list techniques` prints.
+
+Each has a section of its name in `docs/techniques.md` and cites keys of `synthgen.cli.citations`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["OFFERED", "Offered"]
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """One technique that a user can choose.
+
+    Args:
+        name: the field's name for it; a heading in `docs/techniques.md`.
+        group: what it is a choice of.
+        setting: how it is chosen: a configuration assignment, a command or a Python name.
+        summary: one line.
+        sources: keys of the citations.
+    """
+
+    name: str
+    group: str
+    setting: str
+    summary: str
+    sources: tuple[str, ...]
+
+
+OFFERED: tuple[Offered, ...] = tuple(
+    Offered(name, group, setting, summary, tuple(sources.split()))
+    for group, rows in (
+        ("objective", (
+            ("denoising score matching", "always on", "the loss; score() is (D - x)/sigma^2", "vincent2011dsm"),
+            ("EDM preconditioning", "noise.parameterisation=edm", "unit-variance inputs and targets", "karras2022edm"),
+            ("epsilon prediction", "noise.parameterisation=epsilon", "the network predicts the noise", "ho2020ddpm"),
+            ("x prediction", "noise.parameterisation=x", "the network predicts the clean record", "li2025jit"),
+            ("v prediction", "noise.parameterisation=v", "the network predicts the velocity v",
+             "salimans2022progressive"),
+            ("flow matching", "noise.parameterisation=flow", "the network predicts the flow velocity n - x",
+             "lipman2023flow"),
+        )),
+        ("loss weight", (
+            ("EDM weight with learned uncertainty", "loss.weight=edm", "every noise level counts alike; the default",
+             "karras2022edm karras2024edm2"),
+            ("min-SNR-gamma", "loss.weight=min-snr", "min(SNR, gamma)", "hang2023minsnr"),
+            ("soft min-SNR", "loss.weight=soft-min-snr", "gamma SNR/(gamma + SNR)", "crowson2024hdit"),
+            ("P2", "loss.weight=p2", "SNR/(k + SNR)^gamma: perception first", "choi2022p2"),
+            ("uniform weight", "loss.weight=uniform", "plain squared error of the clean estimate", "vincent2011dsm"),
+            ("simple loss", "loss.weight=native", "plain squared error of what is predicted", "ho2020ddpm"),
+            ("frequency-domain term", "loss.frequency=0.5", "the error again, weighted by frequency",
+             "jiang2021focal yuan2024diffusionts"),
+            ("contrastive flow matching", "loss.contrastive=0.05", "away from the velocities of other classes",
+             "stoica2025contrastive"),
+        )),
+        ("noise density", (
+            ("EDM lognormal density", "noise.density=lognormal", "ln sigma is normal; the default", "karras2022edm"),
+            ("log-uniform density", "noise.density=loguniform", "ln sigma is uniform", "karras2022edm"),
+            ("linear schedule", "noise.density=linear", "DDPM's betas rise linearly", "ho2020ddpm song2021sde"),
+            ("cosine schedule", "noise.density=cosine", "sigma = tan(pi t/2)", "nichol2021improved"),
+            ("sigmoid schedule", "noise.density=sigmoid", "alpha^2 falls as a logistic function", "jabri2023rin"),
+            ("flow logit-normal density", "noise.density=logit-normal", "logit of the flow time is normal",
+             "esser2024scaling"),
+            ("stratified noise levels", "noise.stratified=true", "one level in each quantile of a batch; the default",
+             "kingma2021vdm"),
+            ("adaptive noise distribution", "noise.adaptive=true", "the density follows the information of a level",
+             "guo2005immse"),
+            ("noise range from the data", "noise.sigma_max", "the largest distance in the data; the default",
+             "song2020improved"),
+        )),
+        ("sampling grid", (
+            ("log grid", "sampling.grid=log", "even in ln sigma; the default", "lu2022dpmpp"),
+            ("EDM grid", "sampling.grid=edm", "even in sigma^(1/7)", "karras2022edm"),
+            ("cosine grid", "sampling.grid=cosine", "even in the cosine schedule's time", "nichol2021improved"),
+            ("linear grid", "sampling.grid=linear", "even in the linear schedule's time", "ho2020ddpm"),
+            ("sigmoid grid", "sampling.grid=sigmoid", "even in the sigmoid schedule's time", "jabri2023rin"),
+            ("flow grid", "sampling.grid=flow", "even in the flow's time", "lipman2023flow"),
+            ("equal-information grid", "sampling.grid=information", "as much information between any two levels",
+             "guo2005immse"),
+        )),
+        ("condition", (
+            ("class condition", 'Condition(kind="class")', "an embedding for each class", "ho2022guidance"),
+            ("multi-label condition", 'Condition(kind="multilabel")', "a linear map of the multi-hot vector",
+             "ho2022guidance"),
+            ("continuous condition", 'Condition(kind="vector")', "Fourier features and an MLP", "tancik2020fourier"),
+            ("dense condition", 'Condition(kind="dense")', "channels aligned with the record", "saharia2022palette"),
+            ("condition dropout", "Condition(dropout=0.1)", "each condition has a learned null", "ho2022guidance"),
+        )),
+        ("guidance", (
+            ("classifier-free guidance", "sampling.guidance=1.5", "towards the conditions, any subset of them",
+             "ho2022guidance"),
+            ("guidance interval", "sampling.guidance_interval=[0.2, 1.6]", "guidance at some noise levels only",
+             "kynkaanniemi2024interval"),
+            ("autoguidance", "sampling.autoguidance=1.5", "away from an early snapshot of the same run",
+             "karras2024autoguidance"),
+            ("guidance rescale", "sampling.rescale=0.7", "the deviation of the unguided estimate", "lin2024flawed"),
+            ("dynamic thresholding", "sampling.threshold=0.995", "estimates kept within the data's range",
+             "saharia2022imagen"),
+            ("ensemble of denoisers", 'sampling.ensemble=["averages"]', "the mean of runs or of EMA widths",
+             "lakshminarayanan2017ensembles"),
+        )),
+        ("sampler", (
+            ("exponential Adams predictor-corrector", "sampling.sampler=multistep", "order 1 to 3; the default",
+             "lu2022dpmpp zhao2023unipc"),
+            ("DDIM", "sampling.sampler=ddim", "first order, deterministic", "song2021ddim"),
+            ("DDPM ancestral", "sampling.sampler=ancestral", "the stochastic chain", "ho2020ddpm"),
+            ("DPM-Solver++(2M)", "sampling.sampler=dpmpp-2m", "second-order multistep", "lu2022dpmpp"),
+            ("DPM-Solver++(3M)", "sampling.sampler=dpmpp-3m", "third-order multistep", "lu2022dpmpp"),
+            ("SDE-DPM-Solver++(2M)", "sampling.sampler=dpmpp-sde", "second-order multistep, stochastic",
+             "lu2022dpmpp"),
+            ("Heun with churn", "sampling.sampler=heun", "EDM's sampler; sampling.churn adds noise back",
+             "karras2022edm"),
+            ("Langevin predictor-corrector", "sampling.sampler=langevin", "an MCMC step at each level", "song2021sde"),
+            ("RePaint resampling", "sampling.sampler=repaint", "each step several times, for imputation",
+             "lugmayr2022repaint"),
+            ("consistency sampling", "sampling.sampler=consistency", "one or two evaluations after distill",
+             "song2023consistency"),
+        )),
+        ("few steps", (
+            ("consistency tuning", "synthgen distill", "a finished run tuned for one or two evaluations",
+             "geng2025ect song2023consistency"),
+        )),
+        ("likelihood", (
+            ("probability-flow likelihood", "synthgen.diffusion.log_likelihood", "the ODE with a stochastic trace",
+             "song2021sde grathwohl2019ffjord"),
+        )),
+        ("imputation", (
+            ("replacement", "synthgen.diffusion.Replaced", "known entries are kept, with sampler repaint",
+             "lugmayr2022repaint song2021sde"),
+            ("reconstruction guidance", "synthgen.diffusion.Reconstructed", "the gradient of what is known",
+             "rozet2024mmps song2023pigdm"),
+        )),
+        ("network", (
+            ("U-Net", "network.name=unet", "images and series of any size", "ronneberger2015unet"),
+            ("diffusion transformer", "network.name=dit", "patches of series, attention by axis", "peebles2023dit"),
+        )),
+        ("average", (
+            ("power-function EMA", "ema.widths=[0.05, 0.1, 0.2]", "the width is chosen after training",
+             "karras2024edm2"),
+        )),
+    )
+    for name, setting, summary, sources in rows
+)  # fmt: skip
