@@ -102,7 +102,9 @@ def _text(document: dict[str, list[dict[str, Any]]]) -> str:
         title = f"{kind}\n" if len(document) > 1 else ""
         if kind == "techniques":
             heads: tuple[str, ...] = ("name", "chosen by", "what it is", "source")
-            rows = [(e["name"], e["setting"], e["summary"], "; ".join(e["sources"])) for e in entries]
+            rows: list[tuple[str, ...]] = [
+                (entry["name"], entry["setting"], entry["summary"], "; ".join(entry["sources"])) for entry in entries
+            ]
         else:
             heads = ("name", "modality", "summary")
             rows = [(entry["name"], entry["modality"] or "-", entry["summary"]) for entry in entries]
