@@ -7,13 +7,12 @@ noise N(0, sigma_max^2) down to 0, what it ends with must again be N(0, s^2).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from synthgen import registry
-from synthgen.diffusion.samplers import Sampler
+from synthgen.diffusion.samplers import Sampler, Settings
 from synthgen.diffusion.sigma import grid
 from synthgen.testing.conformance import demand, guarded
 
@@ -64,7 +63,7 @@ class _Gaussian:
 
 def _solve(sampler: Sampler, x: Tensor, evaluations: int, *, seed: int = 1) -> tuple[Tensor, _Gaussian]:
     """x `(B, *)` of unit variance, sampled with noise that belongs to rows and not to the batch."""
-    sigmas = grid("log", sampler.steps(evaluations), _SIGMA_MIN, _SIGMA_MAX)
+    sigmas = grid("log", sampler.steps(evaluations, Settings()), _SIGMA_MIN, _SIGMA_MAX)
     denoiser = _Gaussian()
 
     def noise(step: int) -> Tensor:
@@ -72,10 +71,9 @@ def _solve(sampler: Sampler, x: Tensor, evaluations: int, *, seed: int = 1) -> t
         return torch.stack(rows)
 
     conditions = {"label": torch.zeros(len(x), dtype=torch.int64)}
-    arguments: dict[str, Any] = {"conditions": conditions, "noise": noise, "order": 3}
     begun = x * float(sigmas[0])
     kept = begun.clone()
-    solved = sampler.solve(denoiser, begun, sigmas, **arguments)
+    solved = sampler.solve(denoiser, begun, sigmas, conditions=conditions, noise=noise)
     demand(torch.equal(begun, kept), "it changes its x in place; work on a new tensor")
     return solved, denoiser
 
@@ -90,7 +88,7 @@ def _start(*shape: int, seed: int = 0) -> Tensor:
 
 def _check_budget(sampler: Sampler) -> None:
     for evaluations in (1, 2, 5, 16):
-        steps = sampler.steps(evaluations)
+        steps = sampler.steps(evaluations, Settings())
         whole = isinstance(steps, int) and steps >= 1
         demand(whole, f"steps({evaluations}) is {steps!r}; it must be a whole number of grid steps, at least 1")
         x, denoiser = _solve(sampler, _start(2, 1, 4), evaluations)
