@@ -279,6 +279,42 @@ TECHNIQUES: tuple[Technique, ...] = (
         "ICLR", 2023, _never,
     ),
     Technique(
+        "tieleman2012rmsprop", "optimiser",
+        "Tijmen Tieleman and Geoffrey Hinton",
+        "Lecture 6.5: RMSProp", "COURSERA, Neural Networks for Machine Learning", 2012,
+        lambda config: config.optim.name == "rmsprop",
+    ),
+    Technique(
+        "sutskever2013momentum", "optimiser",
+        "Ilya Sutskever and James Martens and George Dahl and Geoffrey Hinton",
+        "On the Importance of Initialization and Momentum in Deep Learning", "ICML", 2013,
+        lambda config: config.optim.name == "sgd",
+    ),
+    Technique(
+        "hagele2024cooldown", "learning rate with a cooldown",
+        "Alexander Hägele and Elie Bakouch and Atli Kosson and Loubna Ben Allal and Leandro Von Werra and Martin Jaggi",
+        "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", "NeurIPS", 2024,
+        lambda config: config.optim.schedule == "cooldown",
+    ),
+    Technique(
+        "goyal2017large", "gradient accumulation",
+        "Priya Goyal and Piotr Dollár and Ross Girshick and others",
+        "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", "arXiv 1706.02677", 2017,
+        lambda config: config.optim.accumulate > 1,
+    ),
+    Technique(
+        "kang2020decoupling", "class-balanced batches",
+        "Bingyi Kang and Saining Xie and Marcus Rohrbach and others",
+        "Decoupling Representation and Classifier for Long-Tailed Recognition", "ICLR", 2020,
+        lambda config: config.data.balance > 0,
+    ),
+    Technique(
+        "rolnick2019replay", "rehearsal of old records",
+        "David Rolnick and Arun Ahuja and Jonathan Schwarz and Timothy P. Lillicrap and Greg Wayne",
+        "Experience Replay for Continual Learning", "NeurIPS", 2019,
+        _never,
+    ),
+    Technique(
         "ronneberger2015unet", "network",
         "Olaf Ronneberger and Philipp Fischer and Thomas Brox",
         "U-Net: Convolutional Networks for Biomedical Image Segmentation", "MICCAI", 2015,

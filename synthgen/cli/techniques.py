@@ -140,6 +140,32 @@ OFFERED: tuple[Offered, ...] = tuple(
             ("power-function EMA", "ema.widths=[0.05, 0.1, 0.2]", "the width is chosen after training",
              "karras2024edm2"),
         )),
+        ("optimiser", (
+            ("AdamW", "optim.name=adamw", "decay on matrices only; the default", "loshchilov2019adamw"),
+            ("Adam", "optim.name=adam", "without decoupled decay", "kingma2015adam"),
+            ("RMSProp", "optim.name=rmsprop", "a running second moment", "tieleman2012rmsprop"),
+            ("SGD with momentum", "optim.name=sgd", "Nesterov's momentum", "sutskever2013momentum"),
+            ("LAMB", "optim.name=lamb", "layerwise rates for large batches", "you2020lamb"),
+            ("Muon", "optim.name=muon", "orthogonal updates, convolutions as matrices", "jordan2024muon"),
+            ("cooldown learning rate", "optim.schedule=cooldown", "constant, then down to zero; the default",
+             "hagele2024cooldown"),
+            ("cosine learning rate", "optim.schedule=cosine", "falling throughout", "loshchilov2017sgdr"),
+            ("gradient accumulation", "optim.accumulate=4", "a batch in parts, the same gradient", "goyal2017large"),
+            ("mixed precision", "train.precision=fp16", "half precision with loss scaling; also bf16",
+             "micikevicius2018mixed"),
+            ("gradient noise scale", "always on", "says when a larger batch would help", "mccandlish2018noise"),
+        )),
+        ("data", (
+            ("non-leaky augmentation", "data.augment=0.12", "transforms that the network is told of",
+             "karras2020ada karras2022edm"),
+            ("class-balanced batches", "data.balance=1.0", "every class equally often", "kang2020decoupling"),
+            ("data curriculum", "train.data_curriculum=0.3", "typical records first", "bengio2009curriculum"),
+            ("noise curriculum", "train.noise_curriculum=0.3", "high noise levels first", "kim2024curriculum"),
+        )),
+        ("starting point", (
+            ("low-rank adapters", "train.lora_rank=4", "a small change beside frozen weights", "hu2022lora"),
+            ("rehearsal", "train.rehearsal=0.3", "old records among the new, with --continue", "rolnick2019replay"),
+        )),
     )
     for name, setting, summary, sources in rows
 )  # fmt: skip

@@ -7,12 +7,13 @@ thresholding.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from synthgen import registry
-from synthgen.config import SamplingConfig
+from synthgen.config import NoiseConfig, SamplingConfig
 from synthgen.diffusion.denoiser import AnyDenoiser
 from synthgen.diffusion.guidance import AutoGuided, Ensemble, Guided, Thresholded
 from synthgen.diffusion.samplers import Sampler, Settings
@@ -81,15 +82,25 @@ def sampling_denoiser(run: Run, sampling: SamplingConfig, device: torch.device) 
     return denoiser
 
 
-def noise_levels(run: Run, sampling: SamplingConfig, sampler: Sampler) -> Tensor:
-    """The grid of noise levels, `(steps + 1,)`, for the evaluations that the configuration pays for."""
-    noise = run.config.noise
+def noise_levels(
+    noise: NoiseConfig,
+    sampling: SamplingConfig,
+    sampler: Sampler,
+    profile: Mapping[str, Sequence[float]] | None = None,
+) -> Tensor:
+    """The grid of noise levels, `(steps + 1,)`, for the evaluations that the configuration pays for.
+
+    Args:
+        noise: range of the noise levels.
+        sampling: grid and number of evaluations.
+        sampler: what it is for.
+        profile: `noise_profile` of the run's facts for the grid `information`; without it that is the log grid.
+    """
     low = sampling.sigma_min or noise.sigma_min
     high = sampling.sigma_max or noise.sigma_max or 80.0
     steps = sampler.steps(sampling.steps, settings_of(sampling))
-    if sampling.grid != "information":
-        return grid(sampling.grid, steps, low, high)
-    profile = run.facts["noise_profile"]
+    if sampling.grid != "information" or profile is None:
+        return grid("log" if sampling.grid == "information" else sampling.grid, steps, low, high)
     sigma, error = torch.tensor(profile["sigma"]), torch.tensor(profile["error"])
     return information_grid(sigma, error, steps=steps, sigma_min=low, sigma_max=high)
 

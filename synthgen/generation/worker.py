@@ -41,7 +41,7 @@ def make_records(run: Run, plan: Plan, sample_ids: Sequence[int], tell: Callable
     device = choose_device()
     denoiser = sampling_denoiser(run, plan.sampling, device)
     sampler: Sampler = registry.load("samplers", plan.sampling.sampler)
-    sigmas = noise_levels(run, plan.sampling, sampler)
+    sigmas = noise_levels(run.config.noise, plan.sampling, sampler, run.facts.get("noise_profile"))
     codec = run.codec()
     parts = []
     for ids in _batches(sample_ids, plan.sampling.batch_size):

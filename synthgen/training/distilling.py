@@ -139,7 +139,7 @@ def _tune(
         rate = optim.lr * rate_factor(share, optim)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        batch = data.step(samples, batch_size)
+        batch = data.step(samples, batch_size, share)
         generator = torch.Generator().manual_seed(derive_seed(seed, "step", step=step))
         sigma = draw_sigma(noise, len(batch.x), generator).clamp(config.noise.sigma_min, high)
         draws = torch.randn(batch.x.shape, generator=generator)

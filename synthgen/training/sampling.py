@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,8 +13,8 @@ from synthgen.api import Codec, Modality, Records, Schema
 from synthgen.config import RunConfig
 from synthgen.diffusion.denoiser import AnyDenoiser
 from synthgen.diffusion.samplers import Sampler
-from synthgen.diffusion.sigma import grid
 from synthgen.errors import UsageError
+from synthgen.generation.sampling import noise_levels, settings_of
 from synthgen.seeding import standard_normal
 from synthgen.training.precision import autocast
 
@@ -39,9 +40,9 @@ def sample(
         count: how many.
         device, precision: where and how the network runs.
     """
-    options, noise = config.sampling, config.noise
+    options = config.sampling
     sampler: Sampler = registry.load("samplers", options.sampler)
-    sigmas = grid(options.grid, sampler.steps(options.steps), noise.sigma_min, noise.sigma_max or 80.0)
+    sigmas = noise_levels(config.noise, options, sampler)
 
     def normal(purpose: str, ids: Sequence[int], step: int = 0) -> Tensor:
         return torch.from_numpy(standard_normal(config.train.seed, purpose, ids, schema.shape, step=step)).to(device)
@@ -55,8 +56,8 @@ def sample(
                 normal("watch", ids) * float(sigmas[0]),
                 sigmas,
                 conditions={name: values[ids.start : ids.stop].to(device) for name, values in conditions.items()},
-                noise=lambda step, ids=ids: normal("watch-sde", ids, step),
-                order=options.order,
+                noise=partial(normal, "watch-sde", ids),
+                settings=settings_of(options),
             )
         parts.append(x.float().cpu())
     return torch.cat(parts)

@@ -89,7 +89,8 @@ def test_the_grid_by_equal_information_uses_the_profile_that_training_measured(t
     assert profile["sigma"] == sorted(profile["sigma"])
     assert all(error > 0 for error in profile["error"])
     log, information = (
-        noise_levels(tiny_run, settled(tiny_run, grid=g, steps=12), sampler) for g in ("log", "information")
+        noise_levels(tiny_run.config.noise, settled(tiny_run, grid=g, steps=12), sampler, profile)
+        for g in ("log", "information")
     )
     assert log.shape == information.shape == (13,)
     assert not torch.allclose(log, information)
@@ -98,7 +99,7 @@ def test_the_grid_by_equal_information_uses_the_profile_that_training_measured(t
 
 def test_ends_of_the_grid_can_be_moved(tiny_run):
     sampler = registry.load("samplers", "ddim")
-    levels = noise_levels(tiny_run, settled(tiny_run, steps=2, sigma_min=0.7, sigma_max=9.0), sampler)
+    levels = noise_levels(tiny_run.config.noise, settled(tiny_run, steps=2, sigma_min=0.7, sigma_max=9.0), sampler)
     assert levels.tolist() == pytest.approx([9.0, 0.7, 0.0])
 
 
