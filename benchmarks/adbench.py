@@ -15,6 +15,7 @@ each seed and halved. A fifth of our half only calibrates; the classical detecto
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import sys
@@ -176,6 +177,18 @@ def compare(name: str, seed: int, chosen: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def remembered(name: str, seed: int, chosen: argparse.Namespace) -> dict[str, Any]:
+    """`compare`, once for each set and seed."""
+    if chosen.parts is None:
+        return compare(name, seed, chosen)
+    path = chosen.parts / f"{name}-{seed}.json"
+    if not path.exists():
+        found = compare(name, seed, chosen)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(found), encoding="utf-8")
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
 def paired(single: list[dict[str, Any]], ours: str, rival: str, measure: str = "auroc") -> dict[str, Any]:
     """Mean difference of a detector to a rival, with 95 % intervals over sets and seeds, and over seeds alone."""
     names = sorted({item["set"] for item in single})
@@ -208,6 +221,7 @@ def main() -> None:
     parser.add_argument("--family", default="denoising")
     parser.add_argument("--layouts", action="store_true", help="image and series sets through their own modalities")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--parts", type=Path, help="keep each set and seed here and take up those that are there")
     parser.add_argument("--name", help="of the record")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
@@ -220,7 +234,7 @@ def main() -> None:
         single = []
         for seed in chosen.seeds:
             for name in names:
-                single.append(compare(name, seed, chosen))
+                single.append(remembered(name, seed, chosen))
                 shown = "  ".join(f"{key} {value:.1f}" for key, value in single[-1]["auroc"].items())
                 print(f"seed {seed}  {name:14s} {shown}", flush=True)
         keys = list(single[0]["auroc"])

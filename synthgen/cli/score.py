@@ -59,6 +59,13 @@ def score(
         Literal["null", "label", "best"],
         typer.Option("--condition", help="What the model is told: nothing, the record's label, the best class."),
     ] = "best",
+    label_errors: Annotated[
+        bool, typer.Option("--label-errors", help="Also say which labels, or masks, the model doubts.")
+    ] = False,
+    contamination: Annotated[
+        Literal["auto"] | None,
+        typer.Option("--contamination", help="auto: take odd records out of those that count as normal."),
+    ] = None,
     follow: Annotated[
         bool,
         typer.Option("--follow", help="Score lines or files as they come: --data is a folder, a growing file or -."),
@@ -104,6 +111,8 @@ def score(
             method=method,
             family=family,
             condition=condition,
+            label_errors=label_errors,
+            contamination=contamination,
             seed=seed,
             force=force,
             progress=progress,

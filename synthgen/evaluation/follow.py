@@ -21,6 +21,7 @@ import numpy as np
 from synthgen.errors import UsageError
 from synthgen.evaluation.calibration import check_alpha
 from synthgen.evaluation.incoming import Arrivals, Incoming, incoming
+from synthgen.evaluation.score_request import calibration_positions
 from synthgen.evaluation.scorer import CalibratedScorer, Method, Model
 from synthgen.io.atomic import make_directory, write_text
 
@@ -79,11 +80,7 @@ def follow(
     """
     if batch < 1:
         raise UsageError(f"a micro-batch holds at least one record, not {batch}")
-    calibration = (
-        run.split.calibration
-        if len(run.split.calibration) >= 100
-        else np.sort(np.concatenate([run.split.calibration, run.split.holdout]))
-    )
+    calibration, _ = calibration_positions(run)
     check_alpha(alpha, len(calibration))
     request = {"run": run.fingerprint, "data": data, "alpha": alpha, "method": method, "family": family,
                "condition": condition, "seed": seed}  # fmt: skip

@@ -8,9 +8,9 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import numpy as np
@@ -18,182 +18,20 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import synthgen
-from synthgen.evaluation.calibration import Uniformity, smallest_p
-from synthgen.evaluation.families import FAMILIES
+from synthgen.evaluation.calibration import smallest_p
 from synthgen.evaluation.metric import jsonable
-from synthgen.evaluation.ranking import Agreement, Ranking
+from synthgen.evaluation.ranking import Ranking
+from synthgen.evaluation.score_verdict import OURS, TITLES, Oddity, Summary, verdict
 from synthgen.io.atomic import write_bytes, write_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from synthgen.api import Modality, Records, Schema
+    from synthgen.api import Modality, Schema
 
-__all__ = ["TITLES", "Oddity", "Summary", "facts", "verdict", "write"]
+__all__ = ["facts", "write"]
 
-Tone = Literal["good", "bad", "unknown", "note"]
-
-TITLES: Mapping[str, str] = {
-    **{name: family.title for name, family in FAMILIES.items()},
-    "kernel": "denoising error of the remembered training records",
-    "fusion": "model and remembered records, mean z",
-    "knn": "nearest neighbours (5), values",
-    "knn_features": "nearest neighbours (5), features",
-    "mahalanobis_features": "Mahalanobis distance, features",
-    "lof": "local outlier factor (20)",
-    "iforest": "isolation forest (100)",
-    "pca": "principal components, reconstruction",
-    "mahalanobis": "Mahalanobis distance",
-}
-_OURS = (*FAMILIES, "kernel", "fusion")
 _BINS = 20
-
-
-@dataclass(frozen=True)
-class Oddity:
-    """One of the records with the highest scores."""
-
-    id: int
-    score: float
-    label: str
-    record: Records
-    heat: NDArray[np.float64]
-    """`(*spatial)`: z-scored residuals, smoothed."""
-    p: float = math.nan
-    q: float = math.nan
-    flagged: bool = False
-
-
-@dataclass(frozen=True)
-class Summary:
-    """Everything that the report says, before it is said."""
-
-    records: int
-    unscorable: int
-    flagged: int
-    method: str
-    sigmas: tuple[float, ...]
-    calibration_records: int
-    uniformity: Uniformity | None
-    anomalies: int | None
-    """Records that the labels call anomalous; None: the labels do not say."""
-    rankings: Mapping[str, Ranking] | None
-    agreements: Mapping[str, Agreement]
-    seen: Mapping[str, int]
-    """Part of the run's split -> scored records that are copies of its records."""
-    map_threshold: float
-    p: NDArray[np.float64]
-    """Of the records that could be scored."""
-    family: str = "denoising"
-    evaluations: int = 32
-    """Network evaluations a record."""
-    data: str = ""
-    condition: str = "null"
-    q: float = 0.1
-    alpha: float | None = None
-    oddest: tuple[Oddity, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-def verdict(summary: Summary) -> list[tuple[Tone, str]]:
-    """The answer in sentences, each with its tone; the first says how many records are flagged."""
-    said = [_flags(summary), *_seen_before(summary), _against_baselines(summary)]
-    if summary.uniformity is not None:
-        said.append(_calibration(summary.uniformity))
-    if summary.unscorable:
-        said.append(("unknown", f"{_records(summary.unscorable)} with no observed value could not be scored."))
-    return said
-
-
-def _records(n: int) -> str:
-    return "1 record" if n == 1 else f"{n:,} records"
-
-
-def _flags(summary: Summary) -> tuple[Tone, str]:
-    scored = summary.records - summary.unscorable
-    least = smallest_p(summary.calibration_records)
-    if summary.alpha is not None:
-        return "note", (
-            f"{summary.flagged:,} of {_records(scored)} have p <= {summary.alpha:g}; if all were normal, "
-            f"about {summary.alpha * scored:.1f} would."
-        )
-    text = f"{summary.flagged:,} of {_records(scored)} are flagged at q = {summary.q:g}"
-    if summary.flagged:
-        return "note", f"{text}: on average at most {summary.q:.0%} of the flags are false alarms."
-    needed = math.ceil(least * scored / summary.q - 1e-9)
-    if needed <= 1:
-        return "note", f"{text}: none is odder than normal records may be."
-    return "unknown", (
-        f"{text}. With {summary.calibration_records:,} calibration records no p-value is below {least:.2g}, so at "
-        f"least {needed:,} records would have to reach it together: sort by score, or flag each by itself with --alpha."
-    )
-
-
-def _seen_before(summary: Summary) -> list[tuple[Tone, str]]:
-    trained, stopped = summary.seen.get("train", 0), summary.seen.get("validation", 0)
-    calibrated = summary.seen.get("calibration", 0)
-    said: list[tuple[Tone, str]] = []
-    if trained:
-        text = (
-            f"Scored on training data: {_records(trained)} of {summary.records:,} are copies of records that the model "
-            "was trained on, which it restores better than new ones; their p-values are not valid."
-        )
-        said.append(("bad", text))
-    if stopped or calibrated:
-        copies = _records(stopped + calibrated)
-        text = f"{copies} are copies of records that chose or calibrated the model and taught it nothing."
-        said.append(("note", text))
-    return said
-
-
-def _against_baselines(summary: Summary) -> tuple[Tone, str]:
-    if summary.rankings is None:
-        other = summary.agreements.get("knn")
-        if summary.anomalies is not None:
-            return "unknown", (
-                f"The labels call {summary.anomalies:,} of {summary.records:,} records anomalous: without both kinds "
-                "nothing can be said about how well the scores rank them."
-            )
-        if other is None:
-            return "unknown", "No label says which records are anomalous."
-        return "unknown", (
-            "No label says which records are anomalous, so nothing here says which detector is right. The score and "
-            f"the nearest-neighbour distance agree with a rank correlation of {other.spearman:.2f} and share "
-            f"{other.top_overlap:.0%} of their top {_records(other.top)}."
-        )
-    ours = summary.rankings[summary.method]
-    baselines = {name: ranking for name, ranking in summary.rankings.items() if name not in _OURS}
-    best = max(baselines, key=lambda name: baselines[name].auroc)
-    rival = baselines[best]
-    low, high = rival.difference
-    text = (
-        f"Against the labels the score reaches AUROC {ours.auroc:.3f} [{ours.auroc_interval[0]:.3f}, "
-        f"{ours.auroc_interval[1]:.3f}] and average precision {ours.average_precision:.3f}"
-    )
-    rest = f"the best baseline, {TITLES.get(best, best)}, {rival.auroc:.3f}"
-    if low > 0:
-        return "bad", f"{text}; {rest}: the baseline does better, by {low:.3f} to {high:.3f}."
-    if high < 0:
-        return "good", f"{text}; {rest}: the model does better, by {-high:.3f} to {-low:.3f}."
-    return "unknown", f"{text}; {rest}: which one is better cannot be told [{low:+.3f}, {high:+.3f}]."
-
-
-def _calibration(found: Uniformity) -> tuple[Tone, str]:
-    low, high = found.expected
-    text = (
-        f"Of {_records(found.records)} that the model never saw, {found.false_alarms:.1%} have p <= 0.05, "
-        f"where {low:.1%} to {high:.1%} are expected (95 %)"
-    )
-    if found.false_alarms > high:
-        return "bad", f"{text}: the calibration does not hold, there are more false alarms than the p-values promise."
-    if found.false_alarms < low:
-        return "bad", f"{text}: the calibration does not hold, there are fewer alarms than the p-values promise."
-    if not found.holds:
-        return "bad", (
-            f"{text}; but they are not scored like the calibration records (Kolmogorov-Smirnov, p = {found.p:.2g}): "
-            "the calibration does not hold."
-        )
-    return "good", f"{text}: the calibration holds."
 
 
 def facts(summary: Summary) -> dict[str, Any]:
@@ -224,9 +62,16 @@ def facts(summary: Summary) -> dict[str, Any]:
             | (asdict(summary.agreements[name]) if name in summary.agreements else {})
             for name in names
         ],
+        "drift": None if summary.drift is None else asdict(summary.drift) | {"kind": summary.drift.kind},
+        "false_alarms_by_label": [asdict(item) for item in summary.alarms],
+        "correlations": summary.correlations,
+        "curves": {name: asdict(item) for name, item in summary.curves.items()},
+        "label_suspects": None if summary.suspects is None else [asdict(item) for item in summary.suspects],
+        "contamination": None if summary.contamination is None else asdict(summary.contamination),
         "oddest": [
             {"id": item.id, "score": item.score, "p": item.p, "q": item.q, "flagged": item.flagged, "label": item.label,
-             "map": f"maps/{_map_name(item)}", "hot": float(np.mean(item.heat > summary.map_threshold))}
+             "map": f"maps/{_map_name(item)}", "hot": float(np.mean(item.heat > summary.map_threshold)),
+             "channels": dict(item.channels)}
             for item in summary.oddest
         ],
         "notes": summary.notes,
@@ -277,6 +122,8 @@ def write(
         titles=TITLES,
         pictures=pictures,
         histogram=_histogram(summary.p),
+        curves=_lines(summary),
+        rival=_rival(summary),
         smallest_p=smallest_p(summary.calibration_records),
         finite_threshold=math.isfinite(summary.map_threshold),
         generated=[
@@ -295,6 +142,25 @@ def write(
 
 def _best(rankings: Mapping[str, Ranking] | None) -> str | None:
     return max(rankings, key=lambda name: rankings[name].auroc) if rankings else None
+
+
+def _rival(summary: Summary) -> str | None:
+    """The baseline with the highest AUROC."""
+    others = {name: item for name, item in (summary.rankings or {}).items() if name not in OURS}
+    return max(others, key=lambda name: others[name].auroc) if others else None
+
+
+def _lines(summary: Summary) -> list[dict[str, Any]]:
+    """Polylines of the score's two curves and of the best baseline's, in the page's coordinates."""
+    drawn = []
+    for name, dashed in ((summary.method, False), (_rival(summary), True)):
+        if name is None or name not in summary.curves:
+            continue
+        item = summary.curves[name]
+        for left, across, up in ((30, item.false_alarms, item.found), (350, item.recall, item.precision)):
+            points = " ".join(f"{left + 260 * x:.1f},{190 - 180 * y:.1f}" for x, y in zip(across, up, strict=True))
+            drawn.append({"points": points, "dashed": dashed})
+    return drawn
 
 
 def _map_name(item: Oddity) -> str:

@@ -158,3 +158,42 @@ def test_pieces_bound_memory_whatever_the_number_of_records():
         cut = pieces(positions, schema, 8)
         assert np.concatenate(cut).tolist() == positions.tolist()
         assert max(len(piece) for piece in cut) * 8 * np.prod(shape) <= 2**24
+
+
+def test_swapped_labels_are_doubted_and_the_right_one_is_named(run, tmp_path):
+    source, positions = run.source(), run.split.holdout
+    names = np.array(source.schema.labels)[source.labels[positions]]
+    given = names.copy()
+    swapped = np.arange(0, 96, 8)
+    given[swapped] = np.where(names[swapped] == "0", "1", "0")
+    np.savez(tmp_path / "labelled.npz", X=source.read(positions)["image"], y=given)
+    found = score(run, tmp_path / "labelled.npz", out=tmp_path / "out", label_errors=True)
+    suspects = found.json["label_suspects"]
+    assert {item["id"] for item in suspects} >= set(swapped.tolist())
+    assert sum(item["likeliest"] == names[item["id"]] for item in suspects if item["id"] in swapped) >= 11
+    assert len(suspects) <= 15
+    right = np.setdiff1d(np.arange(len(names)), swapped)
+    assert (found.table["label_p"][right] <= 0.05).mean() < 0.15
+    assert any("may bear a wrong label" in sentence for sentence in found.verdict)
+    html = found.report.read_text(encoding="utf-8")
+    assert "Labels in doubt" in html
+    assert "False alarms by label" in html
+    assert "Agreement between detectors" in html
+
+
+def test_report_with_labels_draws_both_curves_and_names_the_false_alarms_of_each_label(result):
+    html = result.report.read_text(encoding="utf-8")
+    assert html.count("<polyline") == 4
+    assert "False alarms by label" in html
+    assert {row["label"] for row in result.json["false_alarms_by_label"]} == {"0", "1", "2"}
+    assert set(result.json["curves"]) == DETECTORS
+    assert result.json["drift"] is None or result.json["drift"]["kind"] == "none"
+
+
+def test_another_family_is_scored_reported_and_says_its_cost(run, data, tmp_path):
+    found = score(run, data, out=tmp_path / "out", family="score-norm", method="model")
+    assert "score-norm" in found.table.columns
+    assert "denoising" not in found.table.columns
+    assert found.json["evaluations"] == 8
+    assert "8 network evaluations" in found.report.read_text(encoding="utf-8")
+    assert found.auroc > 0.9

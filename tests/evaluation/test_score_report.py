@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from synthgen.evaluation.calibration import Uniformity
-from synthgen.evaluation.score_report import Summary, verdict
+from synthgen.evaluation.score_verdict import Summary, verdict
 
 SUMMARY = Summary(
     records=300,
