@@ -43,6 +43,7 @@ def run_card(facts: Mapping[str, Any], config: RunConfig, schema: Schema) -> str
         f"| labels | {', '.join(schema.labels) if schema.labels else 'none'} |",
         f"| network | {config.network.name}, {facts['parameters']:,} parameters |",
         f"| training | {facts['samples']:,} samples in {facts['seconds']:.0f} s; {facts['ended']} |",
+        *([f"| started from | the weights of {facts['init']['run']} |"] if "init" in facts else []),
         f"| precision | {facts['precision']} |",
         f"| held-out loss | {losses}, measured on the {facts['held_out_on']} part |" if losses else None,
         f"| tuned from | the model {tuned[:12]}, for one or two network evaluations a record |" if tuned else None,

@@ -75,6 +75,22 @@ def test_inspect_reads_a_folder_and_names_its_ranges(run_cli: Callable[..., Any]
     assert "synthgen train --modality image --data pets" in ran.stderr
 
 
+def test_inspect_says_what_is_wrong_with_the_data(run_cli: Callable[..., Any], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for index in range(12):
+            pixels = rng.integers(0, 256, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{index}.png")
+    twin = (tmp_path / "pets" / "cat" / "3.png").read_bytes()
+    (tmp_path / "pets" / "dog" / "3.png").write_bytes(twin)
+    [reading] = run_cli("inspect", "pets", "--json").document["readings"]
+    assert (reading["quality"]["duplicates"], reading["quality"]["contradictory_duplicates"]) == (1, 1)
+    text = run_cli("inspect", "pets").stdout
+    assert "quality   1 of 24 records repeat another one exactly" in text
+    assert "quality   1 groups of equal records bear different labels" in text
+
+
 def test_inspect_reads_a_table_of_series(run_cli: Callable[..., Any], tmp_path: Path) -> None:
     rows = [f"{step},{step * 2.5},{step * -1.0}" for step in range(200)]
     (tmp_path / "plant.csv").write_text("\n".join(["time,flow,heat", *rows]) + "\n")

@@ -161,3 +161,24 @@ def test_continuing_with_other_records_is_refused(tiny_run, tiny_overrides, tmp_
         train(overrides, out=tmp_path / "run", continued=tmp_path)
     with pytest.raises(UsageError, match="either the start of another"):
         train(overrides, out=tmp_path / "run", continued=tiny_run.path, init=tiny_run.path)
+
+
+@pytest.mark.parametrize("kind", ["adapters", "continued"])
+def test_a_run_with_a_start_resumes_to_the_same_weights(kind, tiny_run, tiny_overrides, other_digits, tmp_path):
+    class Enough(Exception):
+        pass
+
+    def interrupt(event):
+        if event["kind"] == "checkpoint" and event["progress"] > 0.4:
+            raise Enough
+
+    if kind == "adapters":
+        overrides, start = short(tiny_overrides, lora_rank=2), {"init": tiny_run.path}
+    else:
+        training = {**short(tiny_overrides)["train"], "rehearsal": 0.5, "rehearsal_records": 50}
+        overrides = {"data": {"path": str(other_digits)}, "train": training, "optim": {"batch_size": 32}}
+        start = {"continued": tiny_run.path}
+    whole = train(overrides, out=tmp_path / "whole", **start)
+    with pytest.raises(Enough):
+        train(overrides, out=tmp_path / "cut", progress=interrupt, **start)
+    assert train(overrides, out=tmp_path / "cut", **start).fingerprint == whole.fingerprint
