@@ -11,6 +11,7 @@ Shapes: `N` records, `C` channels, `L` time steps, `H, W` image size, `K` classe
 
 from __future__ import annotations
 
+from synthgen.api.metric import Metric
 from synthgen.api.modality import Codec, Embedder, Judge, Modality, Outcome
 from synthgen.api.records import Batch, Records
 from synthgen.api.schema import Channel, ChannelKind, Condition, Schema
@@ -26,6 +27,7 @@ __all__ = [
     "Condition",
     "Embedder",
     "Judge",
+    "Metric",
     "Modality",
     "Outcome",
     "Reader",

@@ -25,6 +25,7 @@ from synthgen.cli import (
     evaluate,
     generate,
     inspect,
+    judge,
     listing,
     plugins,
     score,
@@ -34,7 +35,7 @@ from synthgen.cli import (
 )
 from synthgen.cli.console import as_json
 from synthgen.cli.failures import INTERRUPTED, Failure, explain
-from synthgen.cli.label_option import LabelCommand
+from synthgen.cli.label_option import LabelCommand, SyntheticCommand
 from synthgen.cli.plugin_commands import ExtensibleGroup
 from synthgen.errors import UsageError
 
@@ -59,6 +60,7 @@ for _name, _command, _panel in (
     ("distill", distill.distill, _WORK),
     ("generate", generate.generate, _WORK),
     ("evaluate", evaluate.evaluate, _WORK),
+    ("judge", judge.judge, _WORK),
     ("score", score.score, _WORK),
     ("augment", augment.augment, _WORK),
     ("tune", tune.tune, _WORK),
@@ -67,10 +69,8 @@ for _name, _command, _panel in (
     ("list", listing.list_names, _LOOK),
     ("cite", cite.cite, _LOOK),
 ):
-    if _name == "generate":
-        app.command(_name, cls=LabelCommand, rich_help_panel=_panel)(_command)
-    else:
-        app.command(_name, rich_help_panel=_panel)(_command)
+    _class = {"generate": LabelCommand, "evaluate": SyntheticCommand}.get(_name)
+    app.command(_name, cls=_class, rich_help_panel=_panel)(_command)
 app.add_typer(config.app, name="config", rich_help_panel=_LOOK)
 app.add_typer(plugins.app, name="plugins", rich_help_panel=_LOOK)
 

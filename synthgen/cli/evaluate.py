@@ -1,8 +1,9 @@
 """`synthgen evaluate`: a run and a synthetic data set in, a report out.
 
 `--json`: `{"report", "verdict": [...], "metrics": [...], "run", "synthetic"}`, a metric being
-`{"name", "value", "ci", "floor", "n", "better", "error"}`; the rest of `report.json` as well. A gate that was not met
-is an error; the report is written all the same.
+`{"name", "value", "ci", "floor", "n", "better", "error"}`; the rest of `report.json` as well. Of several data sets each
+metric names its own under `synthetic`, and `datasets` has one document for each. A gate that was not met is an error;
+the report is written all the same.
 """
 
 from __future__ import annotations
@@ -28,8 +29,12 @@ def evaluate(
     *,
     run: RunOption = None,
     synthetic: Annotated[
-        Path | None,
-        typer.Option("--synthetic", metavar="DIR", help="Synthetic data set; the run's newest when absent."),
+        list[Path] | None,
+        typer.Option(
+            "--synthetic",
+            metavar="DIR...",
+            help="Synthetic data set; the run's newest when absent. Several are compared in one report.",
+        ),
     ] = None,
     real: Annotated[
         str | None, typer.Option("--real", metavar="D", help="Real test data; the run's own holdout when absent.")
@@ -39,20 +44,34 @@ def evaluate(
         list[str] | None,
         typer.Option("--fail-under", metavar="M=V", help="Exit with 3 when metric M is below V; repeat for several."),
     ] = None,
-    seeds: Annotated[int, typer.Option("--seeds", metavar="K", min=1, help="Judges trained a comparison.")] = 3,
-    fast: Annotated[bool, typer.Option("--fast", help="One judge and fewer resamples: a first look.")] = False,
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", metavar="K", min=1, help="Judges trained a comparison: 3, fast 1, full 5 when absent."),
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="One judge and fewer records: a first look.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="More judges and records, and a learning curve: the last word.")
+    ] = False,
 ) -> None:
     """Say whether the synthetic data looks right, helps a downstream model and leaks the training data.
 
-    Writes report.html and report.json. Every number has its 95 % interval
-    and what real against real data would reach.
+    Writes report.html, report.json and report.md. Every number has its 95 %
+    interval and what real against real data would reach.
     """
     gates = _gates(fail_under)
     from synthgen.evaluation import evaluate as evaluate_dataset
 
     with console.progress("evaluate") as progress:
         report = evaluate_dataset(
-            run, synthetic, real=real, out=out, fail_under=gates, seeds=seeds, fast=fast, progress=progress
+            run,
+            synthetic or None,
+            real=real,
+            out=out,
+            fail_under=gates,
+            seeds=seeds,
+            fast=fast,
+            full=full,
+            progress=progress,
         )
     document = describe_report(report)
     console.result(_summary(report, document), document)

@@ -1,4 +1,4 @@
-"""`--label` with no value, one value or several: a command class that spreads them before Typer parses.
+"""Options with several values, spread before Typer parses: `--label` with none, one or more, `--synthetic A B C`.
 
     --label                 every class equally
     --label cat             that class
@@ -20,7 +20,14 @@ from synthgen.errors import UsageError
 if TYPE_CHECKING:
     from typer._click.core import Context  # what Typer's own signature names
 
-__all__ = ["EVERY_CLASS", "LabelCommand", "chosen_labels", "spread_label_values"]
+__all__ = [
+    "EVERY_CLASS",
+    "LabelCommand",
+    "SyntheticCommand",
+    "chosen_labels",
+    "spread_label_values",
+    "spread_values",
+]
 
 EVERY_CLASS = "\x00every class"
 """Stands for a bare `--label`; NUL cannot occur in an argument that a user types."""
@@ -30,6 +37,17 @@ _OPTION = "--label"
 
 def spread_label_values(arguments: Sequence[str]) -> list[str]:
     """Rewrite every `--label` to `--label=VALUE` options, one for each value that follows it."""
+    return spread_values(arguments, _OPTION, bare=EVERY_CLASS)
+
+
+def spread_values(arguments: Sequence[str], option: str, *, bare: str | None = None) -> list[str]:
+    """Rewrite an option with several values to one `option=VALUE` for each.
+
+    Args:
+        arguments: of the command.
+        option: its name.
+        bare: what stands for no value; None: left for Typer to complain about.
+    """
     spread: list[str] = []
     position = 0
     while position < len(arguments):
@@ -37,14 +55,14 @@ def spread_label_values(arguments: Sequence[str]) -> list[str]:
         position += 1
         if token == "--":
             return [*spread, token, *arguments[position:]]
-        if token != _OPTION:
+        if token != option:
             spread.append(token)
             continue
         first = position
         while position < len(arguments) and _is_value(arguments[position]):
             position += 1
-        values = arguments[first:position] or [EVERY_CLASS]
-        spread.extend(f"{_OPTION}={value}" for value in values)
+        values = arguments[first:position] or ([] if bare is None else [bare])
+        spread.extend([f"{option}={value}" for value in values] or [option])
     return spread
 
 
@@ -83,3 +101,11 @@ class LabelCommand(TyperCommand):
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Spread the values of `--label`, then parse as usual."""
         return super().parse_args(ctx, spread_label_values(args))
+
+
+class SyntheticCommand(TyperCommand):
+    """A command whose `--synthetic` takes several data sets."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Spread the values of `--synthetic`, then parse as usual."""
+        return super().parse_args(ctx, spread_values(args, "--synthetic"))

@@ -2,7 +2,8 @@
 
 Events are mappings as `synthgen.train`, `generate`, `evaluate` and `score` emit them: how far (`samples`, `records` or
 `done`), of how many (`total`), or the share done where time is the budget (`progress`), what was measured (`loss`,
-`held_out`), and which `stage` of several has begun. Rate and remaining time are worked out here.
+`held_out`), and which `stage` of several has begun. Rate and remaining time are worked out here, unless an event that
+begins a stage says how many seconds are `remaining` in all.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Progress:
         """Take one event."""
         stage = event.get("stage")
         if stage is not None and stage != self._stage:
-            self._enter(str(stage))
+            self._enter(str(stage), event)
         self._latest.update({key: value for key, value in event.items() if value is not None})
         if self._first is None and _count(self._latest) is not None:
             self._first = dict(self._latest)
@@ -85,14 +86,15 @@ class Progress:
                 facts=describe(self._latest, now - self._started, since=self._first, live=True),
             )
 
-    def _enter(self, stage: str) -> None:
+    def _enter(self, stage: str, event: Mapping[str, Any]) -> None:
         """A new stage of several: its own count, its own clock."""
         self._stage = stage
         self._begin()
         if self._bar is not None:
             self._bar.update(self._task, description=f"{self.title}: {stage}", completed=0, total=None, facts="")
         elif self._shown:
-            self._print(f"{self.title}: {stage}")
+            left = event.get("remaining")
+            self._print(f"{self.title}: {stage}" + ("" if left is None else f", {_duration(float(left))} left"))
 
     def _say(self) -> None:
         self._spoke = time.monotonic()
@@ -130,7 +132,9 @@ def describe(
             parts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s")
     if share is not None and share < 1:
         gained = share - (_share(since or {}) or 0)
-        if gained > 0:
+        if "remaining" in facts:
+            parts.append(f"{_duration(float(facts['remaining']))} left")
+        elif gained > 0:
             parts.append(f"{_duration(seconds * (1 - share) / gained)} left")
     if "loss" in facts:
         parts.append(f"loss {float(facts['loss']):.4f}")

@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Draw:
-    """Equal-sized choices of records, as index arrays of length n."""
+    """Equal-sized choices of records in random order, as index arrays of length n; any prefix is a fair sample."""
 
     train: NDArray[np.int64]
     holdout: NDArray[np.int64]
@@ -64,20 +64,20 @@ def draw(train: Records, holdout: Records, synthetic: Records, *, limit: int = 5
     notes = []
     if len(holdout) > limit and len(synthetic) > limit:
         notes.append(f"{limit} of {len(synthetic)} synthetic records compared")
-    chosen = _sorted_choice(rng, len(holdout), n)
+    chosen = _choice(rng, len(holdout), n)
     matched = _with_shares_of(holdout, chosen, synthetic, rng)
     if matched is not None:
         keep, picks = matched
         if len(picks) < n:
-            chosen = np.sort(keep)
+            chosen = keep
         notes.append("synthetic classes drawn in the held-out shares")
     else:
-        picks = _sorted_choice(rng, len(synthetic), n)
-    return Draw(_sorted_choice(rng, len(train), len(chosen)), chosen, picks, tuple(notes))
+        picks = _choice(rng, len(synthetic), n)
+    return Draw(_choice(rng, len(train), len(chosen)), chosen, picks, tuple(notes))
 
 
-def _sorted_choice(rng: np.random.Generator, size: int, n: int) -> NDArray[np.int64]:
-    return np.sort(rng.permutation(size)[:n]).astype(np.int64)
+def _choice(rng: np.random.Generator, size: int, n: int) -> NDArray[np.int64]:
+    return rng.permutation(size)[:n].astype(np.int64)
 
 
 def _with_shares_of(
@@ -99,7 +99,9 @@ def _with_shares_of(
         return None
     keep = [rng.permutation(chosen[holdout.label[chosen] == k])[: counts[k]] for k in range(size)]
     picks = [rng.permutation(np.flatnonzero(synthetic.label == k))[: counts[k]] for k in range(size)]
-    return np.concatenate(keep).astype(np.int64), np.sort(np.concatenate(picks)).astype(np.int64)
+    return rng.permutation(np.concatenate(keep)).astype(np.int64), rng.permutation(np.concatenate(picks)).astype(
+        np.int64
+    )
 
 
 def standardised(reference: NDArray[np.floating]) -> Callable[[NDArray[np.floating]], Array]:

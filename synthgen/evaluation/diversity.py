@@ -1,4 +1,4 @@
-"""Is it as varied as the real data? Neighbourhood measures and the Vendi score, in a feature space.
+"""Is it as varied as the real data? Neighbourhood measures, the Vendi score and distances within a class.
 
 With R_i and S_j the distance of a real or synthetic record to its k-th neighbour among its own kind (k = 5):
 
@@ -7,8 +7,11 @@ With R_i and S_j the distance of a real or synthetic record to its k-th neighbou
 - `density`: mean over synthetic records of the number of real balls around them, over k; `coverage`: share of real
   balls that hold a synthetic record (Naeem et al. 2020).
 - `vendi_ratio`: exp of the entropy of the eigenvalues of the cosine kernel matrix over n (Friedman and Dieng 2023),
-  an effective number of distinct records, divided by that of as many held-out records. By class it shows mode
-  collapse.
+  an effective number of distinct records, divided by that of as many held-out records. `vendi_worst_class` is the
+  lowest of the classes: a class that collapsed shows there, where the whole set hides it.
+- `duplicate_rate`: share of records that have another one of their own set as near as the nearest 1 % of held-out
+  records have, on the plain records: a generator that repeats itself.
+- `intra_diversity`: mean distance between two records of a class over that of held-out records, averaged over classes.
 
 Intervals of the first four are those of the mean over the records that are counted, with the balls as they are.
 """
@@ -19,22 +22,25 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 from sklearn.metrics import pairwise_distances
 
 from synthgen.evaluation.comparison import Comparison
 from synthgen.evaluation.metric import MetricRow, bootstrap, guarded, interval, proportion_interval
+from synthgen.evaluation.neighbours import count_within, nearest
 from synthgen.seeding import generator
 
-__all__ = ["measure", "neighbourhoods", "vendi"]
+__all__ = ["duplicates", "measure", "neighbourhoods", "vendi"]
 
 Array = NDArray[np.float64]
 
 _NEIGHBOURS = 5
 _FEWEST_IN_CLASS = 8
+_MOST_PAIRED = 1000
 
 
 def measure(features: Comparison, *, classes: Sequence[str] = (), seed: int = 0, draws: int = 200) -> list[MetricRow]:
-    """The rows `precision`, `recall`, `density`, `coverage` and `vendi_ratio`, and by class recall and Vendi.
+    """The rows of this module, by class recall, Vendi and distances too.
 
     Args:
         features: standardised features of the three sides.
@@ -43,15 +49,44 @@ def measure(features: Comparison, *, classes: Sequence[str] = (), seed: int = 0,
         draws: bootstrap samples.
     """
     names = ("precision", "recall", "density", "coverage")
+    labelled = not any(x is None for x in (features.holdout_label, features.synthetic_label, features.train_label))
+    parts = _parts(features, classes) if labelled and classes else {}
     rows = [
         *guarded(names, lambda: _neighbourhood_rows(features, seed, draws)),
         *guarded(["vendi_ratio"], lambda: [_vendi_row("vendi_ratio", features, seed, draws)]),
+        *guarded(["intra_diversity"], lambda: [_distance_row(list(parts.values()) or [features], seed, draws)]),
     ]
-    if features.holdout_label is None or features.synthetic_label is None or features.train_label is None:
-        return rows
-    for index, name in enumerate(classes):
-        rows += _class_rows(features, index, name, seed, draws)
+    vendis = []
+    for name, part in parts.items():
+        found = _class_rows(part, name, seed, draws)
+        rows += found
+        vendis += [row for row in found if row.name.startswith("vendi_ratio/") and row.error is None]
+    if len(vendis) > 1:
+        rows.append(_worst(vendis))
     return rows
+
+
+def duplicates(records: Comparison) -> MetricRow:
+    """The row `duplicate_rate`, from equal numbers of plain records."""
+    train, holdout, synthetic = (
+        nearest(side, side, among_itself=True).distance[:, 0]
+        for side in (records.train, records.holdout, records.synthetic)
+    )
+    n = len(holdout)
+    place = max(1, int(0.01 * (n + 1)))
+    threshold = np.sort(holdout)[place - 1]
+    ours, real = int((synthetic <= threshold).sum()), int((train <= threshold).sum())
+    within = int((holdout <= threshold).sum())
+    # Nearest neighbours come in pairs, so that half as many counts are independent.
+    chance = stats.betabinom(n // 2, within, max(1, n + 1 - within))
+    low, high = proportion_interval(real, n)
+    facts = {
+        "floor_ci": (min(low, float(chance.ppf(0.025)) / (n // 2)), max(high, float(chance.ppf(0.975)) / (n // 2))),
+        "threshold": float(threshold),
+        "exact_duplicates": int((synthetic == 0).sum()),
+    }
+    ci = proportion_interval(ours, n)
+    return MetricRow("duplicate_rate", ours / n, ci, real / n, n, "lower", facts=facts)
 
 
 def neighbourhoods(real: Array, synthetic: Array, *, k: int = _NEIGHBOURS) -> Mapping[str, Array]:
@@ -62,22 +97,19 @@ def neighbourhoods(real: Array, synthetic: Array, *, k: int = _NEIGHBOURS) -> Ma
         synthetic: `(m, d)`.
         k: which neighbour sets the radius.
     """
-    between = pairwise_distances(real, synthetic)
-    radius_real, radius_synthetic = (_radius(part, k) for part in (real, synthetic))
-    in_real_ball = between <= radius_real[:, None]
+    counts, covered = count_within(synthetic, real, _radius(real, k))
+    inside, _ = count_within(real, synthetic, _radius(synthetic, k))
     return {
-        "precision": in_real_ball.any(axis=0).astype(np.float64),
-        "recall": (between <= radius_synthetic[None, :]).any(axis=1).astype(np.float64),
-        "density": in_real_ball.sum(axis=0) / k,
-        "coverage": in_real_ball.any(axis=1).astype(np.float64),
+        "precision": (counts > 0).astype(np.float64),
+        "recall": (inside > 0).astype(np.float64),
+        "density": counts / k,
+        "coverage": covered.astype(np.float64),
     }
 
 
 def _radius(x: Array, k: int) -> Array:
-    """Distance to the k-th neighbour among the others; a little slack for rounding."""
-    if len(x) <= k:
-        raise ValueError(f"{len(x)} records are too few for {k} neighbours")
-    return np.asarray(np.partition(pairwise_distances(x), k, axis=1)[:, k] * (1 + 1e-9))
+    """Distance to the k-th neighbour among the others."""
+    return nearest(x, x, k=k, among_itself=True).distance[:, k - 1]
 
 
 def _neighbourhood_rows(features: Comparison, seed: int, draws: int) -> list[MetricRow]:
@@ -146,24 +178,78 @@ def _vendi_row(name: str, features: Comparison, seed: int, draws: int) -> Metric
     return MetricRow(name, value, resampled(synthetic, value, name), floor, n, "floor", facts=facts)
 
 
-def _class_rows(features: Comparison, index: int, name: str, seed: int, draws: int) -> list[MetricRow]:
-    sides = {
-        "train": (features.train, features.train_label),
-        "holdout": (features.holdout, features.holdout_label),
-        "synthetic": (features.synthetic, features.synthetic_label),
-    }
-    parts = {side: x[label == index] for side, (x, label) in sides.items()}
-    n = min(len(part) for part in parts.values())
-    if n < _FEWEST_IN_CLASS:
-        return []
-    equal = Comparison(parts["train"][:n], parts["holdout"][:n], parts["synthetic"][:n], extractor=features.extractor)
+def _parts(features: Comparison, classes: Sequence[str]) -> dict[str, Comparison]:
+    """The sides of each class that has enough records on all of them, cut to equal numbers."""
+    found = {}
+    for index, name in enumerate(classes):
+        train = features.train[features.train_label == index]
+        holdout = features.holdout[features.holdout_label == index]
+        synthetic = features.synthetic[features.synthetic_label == index]
+        n = min(len(train), len(holdout), len(synthetic))
+        if n >= _FEWEST_IN_CLASS:
+            found[name] = Comparison(train[:n], holdout[:n], synthetic[:n], extractor=features.extractor)
+    return found
 
+
+def _distance_row(parts: Sequence[Comparison], seed: int, draws: int, *, name: str = "intra_diversity") -> MetricRow:
+    """Mean over classes of (mean distance between two synthetic records) / (the same of held-out ones)."""
+    purposes = (f"{name}-floor", f"{name}-holdout", name)
+    found = [
+        [_mean_distances(side[:_MOST_PAIRED], generator(seed, purpose), draws) for side, purpose in
+         zip((part.train, part.holdout, part.synthetic), purposes, strict=True)]
+        for part in parts
+    ]  # fmt: skip
+    values, floors = [], []
+    for train, holdout, synthetic in found:
+        if holdout[0] <= 0:
+            raise ValueError("all held-out records of a class have the same features")
+        values.append((synthetic[0] / holdout[0], synthetic[1] / holdout[1]))
+        floors.append((train[0] / holdout[0], train[1] / holdout[1]))
+    n = sum(min(part.n, _MOST_PAIRED) for part in parts)
+    facts = {"extractor": parts[0].extractor, "floor_ci": _centred(floors)[1]}
+    value, ci = _centred(values)
+    return MetricRow(name, value, ci, _centred(floors)[0], n, "floor", facts=facts)
+
+
+def _centred(found: Sequence[tuple[float, Array]]) -> tuple[float, tuple[float, float]]:
+    value = float(np.mean([one for one, _ in found]))
+    drawn = np.mean([draws for _, draws in found], axis=0)
+    return value, interval(drawn - drawn.mean() + value)
+
+
+def _mean_distances(x: Array, rng: np.random.Generator, draws: int) -> tuple[float, Array]:
+    """Mean distance of two different records; in each bootstrap sample too, a record never paired with itself."""
+    n = len(x)
+    distance = pairwise_distances(x)
+    weights = rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
+    pairs = n * n - (weights**2).sum(axis=1)  # of different records
+    drawn = ((weights @ distance) * weights).sum(axis=1) / np.maximum(pairs, 1)
+    return float(distance.sum() / (n * (n - 1))), drawn
+
+
+def _class_rows(part: Comparison, name: str, seed: int, draws: int) -> list[MetricRow]:
     def rows() -> list[MetricRow]:
-        recall, floor = (neighbourhoods(equal.holdout, part)["recall"] for part in (equal.synthetic, equal.train))
+        recall, floor = (neighbourhoods(part.holdout, side)["recall"] for side in (part.synthetic, part.train))
         ci = _mean_interval(recall, "recall", seed, draws)
+        facts = {"floor_ci": _mean_interval(floor, "recall", seed, draws)}
         return [
-            MetricRow(f"recall/{name}", float(recall.mean()), ci, float(floor.mean()), n, "higher"),
-            _vendi_row(f"vendi_ratio/{name}", equal, seed, min(draws, 100)),
+            MetricRow(f"recall/{name}", float(recall.mean()), ci, float(floor.mean()), part.n, "higher", facts=facts),
+            _vendi_row(f"vendi_ratio/{name}", part, seed, min(draws, 100)),
+            _distance_row([part], seed, min(draws, 100), name=f"intra_diversity/{name}"),
         ]
 
-    return guarded([f"recall/{name}", f"vendi_ratio/{name}"], rows)
+    return guarded([f"recall/{name}", f"vendi_ratio/{name}", f"intra_diversity/{name}"], rows)
+
+
+def _worst(rows: Sequence[MetricRow]) -> MetricRow:
+    """The lowest class's row; the floor is the lowest class of training records."""
+    lowest = min(rows, key=lambda row: row.value or 0.0)
+    floors = min(rows, key=lambda row: row.floor or 0.0)
+    label = lowest.name.partition("/")[2]
+    facts = {
+        "class": label,
+        "floor_ci": floors.floor_ci,
+        "extractor": lowest.facts.get("extractor", ""),
+        "note": f"the lowest of {len(rows)} classes: {label}",
+    }
+    return MetricRow("vendi_worst_class", lowest.value, lowest.ci, floors.floor, lowest.n, "higher", facts=facts)

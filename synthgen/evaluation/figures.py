@@ -22,8 +22,21 @@ from matplotlib.ticker import MaxNLocator
 
 from synthgen.api import Modality, Records, Schema
 from synthgen.evaluation.privacy import Pair
+from synthgen.evaluation.shift import Odd
+from synthgen.evaluation.utility import CurvePoint
 
-__all__ = ["Picture", "closest_pairs", "held_out_curves", "loss_curves", "png", "themed_svg"]
+__all__ = [
+    "Picture",
+    "closest_pairs",
+    "held_out_curves",
+    "learning_curve",
+    "loss_curves",
+    "oddest_records",
+    "png",
+    "themed_svg",
+]
+
+_COLUMNS = 10
 
 _INK, _SOFT, _LINE, _REAL, _SYNTHETIC = "#010203", "#040506", "#070809", "#0a0b0c", "#0d0e0f"
 _LIGHT = {_INK: "#1b1e23", _SOFT: "#565d68", _LINE: "#dfe1e5", _REAL: "#1f5fa8", _SYNTHETIC: "#c25a12"}
@@ -174,34 +187,78 @@ def _plain(axis: Axes) -> None:
     axis.yaxis.label.set_color(_SOFT)
 
 
+def learning_curve(points: Sequence[CurvePoint], *, measure: str) -> Figure | None:
+    """The judge's measure over the number of synthetic records beside all real ones; None without points."""
+    if len(points) < 2:
+        return None
+    figure = Figure(figsize=(7.6, 3.1), layout="constrained")
+    axis = figure.add_subplot()
+    amounts = [point.synthetic for point in points]
+    values = np.array([point.value for point in points])
+    low, high = (np.array([point.ci[side] for point in points]) for side in (0, 1))
+    axis.axhline(values[0], color=_REAL, linewidth=1.4, linestyle="--", label="real records alone")
+    spread = np.maximum(np.stack([values - low, high - values]), 0)
+    axis.errorbar(amounts, values, spread, color=_SYNTHETIC, linewidth=1.8, marker="o", markersize=5,
+                  label="real and synthetic records")  # fmt: skip
+    axis.set_xlabel("synthetic records added to all real ones")
+    axis.set_ylabel(measure)
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    _plain(axis)
+    for entry in axis.legend(frameon=False, loc="best").get_texts():
+        entry.set_color(_INK)
+    return figure
+
+
 def closest_pairs(
     modality: Modality, schema: Schema, synthetic: Records, train: Records, pairs: Sequence[Pair]
 ) -> Figure:
-    """The synthetic records that come nearest to a training record, above their neighbours."""
-    columns = len(pairs)
-    figure = Figure(figsize=(1.45 * columns, 3.6), layout="constrained")
-    axes = figure.subplots(2, columns, squeeze=False)
-    for column, pair in enumerate(pairs):
-        for axis, records, index in (
-            (axes[0][column], synthetic, pair.synthetic),
-            (axes[1][column], train, pair.train),
-        ):
-            modality.draw(axis, records, index, schema)
-            axis.set_axis_on()
-            axis.spines[:].set_color("#c9ccd1")
-            axis.set_title("")
-            axis.set_xticks([])
-            axis.set_yticks([])
-            axis.set_xlabel("")
-            axis.set_ylabel("")
-            if (legend := axis.get_legend()) is not None:
-                legend.remove()
-        axes[0][column].set_title(_class_name(synthetic, pair.synthetic, schema), fontsize=9, parse_math=False)
-        axes[1][column].set_title(_class_name(train, pair.train, schema), fontsize=9, parse_math=False)
-        axes[1][column].set_xlabel(f"{pair.distance:.3g}\nnearer: {100 * pair.rank:.0f} %", fontsize=8, color="#565d68")
-    axes[0][0].set_ylabel("synthetic", fontsize=9)
-    axes[1][0].set_ylabel("nearest training", fontsize=9)
+    """The synthetic records that come nearest to a training record, each above its neighbour; copies in red."""
+    columns = min(_COLUMNS, len(pairs))
+    bands = -(-len(pairs) // columns)
+    figure = Figure(figsize=(1.3 * columns, 3.3 * bands), layout="constrained")
+    axes = figure.subplots(2 * bands, columns, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for place, pair in enumerate(pairs):
+        band, column = divmod(place, columns)
+        upper, lower = axes[2 * band][column], axes[2 * band + 1][column]
+        _small(modality, upper, synthetic, pair.synthetic, schema, edge="#c0281c" if pair.copy else "#c9ccd1")
+        _small(modality, lower, train, pair.train, schema)
+        words = "copy" if pair.copy else f"nearer: {100 * pair.rank:.0f} %"
+        lower.set_xlabel(f"{pair.distance:.3g}\n{words}", fontsize=8, color="#c0281c" if pair.copy else "#565d68")
+        if column == 0:
+            upper.set_ylabel("synthetic", fontsize=9)
+            lower.set_ylabel("nearest training", fontsize=9)
     return figure
+
+
+def oddest_records(modality: Modality, schema: Schema, synthetic: Records, odd: Sequence[Odd]) -> Figure:
+    """Synthetic records that independent detectors find anomalous, oddest first."""
+    columns = min(_COLUMNS, len(odd))
+    figure = Figure(figsize=(1.3 * columns, 1.8), layout="constrained")
+    axes = figure.subplots(1, columns, squeeze=False)
+    for axis, one in zip(axes[0], odd, strict=False):
+        _small(modality, axis, synthetic, one.synthetic, schema)
+        axis.set_xlabel(f"record {one.synthetic}", fontsize=8, color="#565d68")
+    return figure
+
+
+def _small(
+    modality: Modality, axis: Axes, records: Records, index: int, schema: Schema, *, edge: str = "#c9ccd1"
+) -> None:
+    """One record, without anything but a frame and its class."""
+    modality.draw(axis, records, index, schema)
+    axis.set_axis_on()
+    axis.spines[:].set_visible(True)
+    axis.spines[:].set_color(edge)
+    axis.spines[:].set_linewidth(1.0 if edge == "#c9ccd1" else 2.0)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.set_xlabel("")
+    axis.set_ylabel("")
+    if (legend := axis.get_legend()) is not None:
+        legend.remove()
+    axis.set_title(_class_name(records, index, schema), fontsize=9, parse_math=False)
 
 
 def _class_name(records: Records, index: int, schema: Schema) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 from synthgen import registry
 from synthgen.errors import GateError, UsageError
 from synthgen.evaluation import utility
-from synthgen.evaluation.metric import CATALOGUE, MetricRow, describe
+from synthgen.evaluation.catalogue import CATALOGUE, describe
+from synthgen.evaluation.metric import MetricRow
 
 __all__ = ["check_gates", "judge_gates", "raise_unmet"]
 

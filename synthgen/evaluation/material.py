@@ -1,5 +1,9 @@
 """What an evaluation works on: training, held-out and synthetic records, read, counted and, where needed, capped.
 
+Synthetic records, whoever wrote them, are encoded and decoded once by the run's codec: what the real records went
+through before the model saw them (resizing, 8 bits, legal values, rounding) is what the synthetic ones are measured in,
+so that no probe tells them apart by their file format.
+
 The run's own split decides what is training and what is held out. When the training data has moved, other real data
 (`--real`) is cut in two: one half trains judges and embedder, the other is the held-out side; what needs the training
 records themselves is then left out.
@@ -23,12 +27,13 @@ from synthgen.seeding import generator
 if TYPE_CHECKING:
     from synthgen.io.run import Run
 
-__all__ = ["Material", "gather"]
+__all__ = ["Material", "encoded_alike", "gather", "replaced"]
 
 _MOST_RECORDS = 20_000
 _MOST_HELD_OUT = 5_000
 _MOST_BYTES = 1 << 29
 _FEWEST = 10
+_PIECE = 2048
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Material:
         stand_in: whether `train` is not the run's training data.
         notes: sentences for the reader.
         provenance: facts about the synthetic set.
+        real_notes: those of `notes` that are about the real sides.
     """
 
     schema: Schema
@@ -53,9 +59,18 @@ class Material:
     stand_in: bool = False
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    real_notes: tuple[str, ...] = ()
 
 
-def gather(run: Run, synthetic: Path | None, *, real: str | None, limit: int | None = None, seed: int = 0) -> Material:
+def gather(
+    run: Run,
+    synthetic: Path | None,
+    *,
+    real: str | None,
+    limit: int | None = None,
+    seed: int = 0,
+    beside: Material | None = None,
+) -> Material:
     """Read everything.
 
     Args:
@@ -64,15 +79,23 @@ def gather(run: Run, synthetic: Path | None, *, real: str | None, limit: int | N
         real: other real data to use as held-out side.
         limit: most records of a side; None: what memory and time allow.
         seed: of subsampling and of generation in memory.
+        beside: of the same run, whose real sides are taken over.
 
     Raises:
         RunError: the training data has moved and `real` does not stand in for it.
         DataError: too few records on a side.
     """
     notes: list[str] = []
-    most = limit or max(500, min(_MOST_RECORDS, _MOST_BYTES // (4 * int(np.prod(run.schema.shape)))))
-    other = None if real is None else relabel(open_source(run.schema.modality, replaced(run, real)), run.schema)
-    train, holdout, stand_in = _real_sides(run, other, most, seed, notes)
+    affordable = _MOST_BYTES // (4 * int(np.prod(run.schema.shape)))
+    most = max(500, min(limit or _MOST_RECORDS, affordable))
+    held_out = min(most, max(_MOST_HELD_OUT, limit or 0))
+    if beside is None:
+        other = None if real is None else relabel(open_source(run.schema.modality, replaced(run, real)), run.schema)
+        train, holdout, stand_in = _real_sides(run, other, most, held_out, seed, notes)
+    else:
+        train, holdout, stand_in = beside.train, beside.holdout, beside.stand_in
+        notes += beside.real_notes
+    real_notes = tuple(notes)
     ours, name, provenance = _synthetic_side(run, synthetic, len(train), most, seed, notes)
     if run.facts.get("held_out_on") == "holdout":
         notes.append(
@@ -84,7 +107,7 @@ def gather(run: Run, synthetic: Path | None, *, real: str | None, limit: int | N
     for side, records in (("held-out", holdout), ("training", train), ("synthetic", ours)):
         if len(records) < _FEWEST:
             raise DataError(f"{len(records)} {side} records are too few to evaluate; {_FEWEST} are needed")
-    return Material(run.schema, train, holdout, ours, name, stand_in, tuple(notes), provenance)
+    return Material(run.schema, train, holdout, ours, name, stand_in, tuple(notes), provenance, real_notes)
 
 
 def replaced(run: Run, path: str) -> Any:
@@ -93,7 +116,7 @@ def replaced(run: Run, path: str) -> Any:
 
 
 def _real_sides(
-    run: Run, other: Source | None, most: int, seed: int, notes: list[str]
+    run: Run, other: Source | None, most: int, held_out: int, seed: int, notes: list[str]
 ) -> tuple[Records, Records, bool]:
     try:
         source = run.source()
@@ -102,7 +125,7 @@ def _real_sides(
         positions = run.split.holdout if other is None else np.arange(len(other))
         if other is not None:
             notes.append(f"held-out side: {len(other)} other real records given with --real")
-        return train, _read(holdout, positions, min(most, _MOST_HELD_OUT), seed, "held-out", notes), False
+        return train, _read(holdout, positions, held_out, seed, "held-out", notes), False
     except (SynthgenError, OSError) as error:
         if isinstance(error, UsageError) or (other is None and isinstance(error, RunError)):
             raise
@@ -119,7 +142,7 @@ def _real_sides(
         half = len(order) // 2
         return (
             _read(other, order[:half], most, seed, "training", notes),
-            _read(other, order[half:], min(most, _MOST_HELD_OUT), seed, "held-out", notes),
+            _read(other, order[half:], held_out, seed, "held-out", notes),
             True,
         )
 
@@ -157,7 +180,26 @@ def _synthetic_side(
             )
     else:
         source, provenance = relabel(open_source(run.schema.modality, replaced(run, str(path))), run.schema), {}
-    records = _read(source, np.arange(len(source)), most, seed, "synthetic", notes)
+    records = encoded_alike(run, _read(source, np.arange(len(source)), most, seed, "synthetic", notes))
     if records.label is not None and run.schema.labels and np.any(records.label < 0):
         records = replace(records, label=None)
     return records, str(path), provenance
+
+
+def encoded_alike(run: Run, records: Records) -> Records:
+    """Synthetic records as the run's codec gives them back; gaps that they had are kept.
+
+    Records that the run itself generated come out as they went in.
+    """
+    codec = run.codec()
+    parts = []
+    for start in range(0, len(records), _PIECE):
+        part = records.take(slice(start, start + _PIECE))
+        batch = codec.encode(part)
+        decoded = codec.decode(batch.x, batch.conditions)
+        for name, column in decoded.columns.items():
+            original = part.columns.get(name)
+            if column.dtype == bool and original is not None and original.shape == column.shape:
+                decoded.columns[name] = column & original
+        parts.append(Records(decoded.columns, part.label))
+    return Records.concatenate(parts) if parts else records

@@ -1,7 +1,7 @@
 """The metric row: one number with its interval, real-vs-real floor, n and error; and how intervals are made.
 
 The *floor* of a row is the same number with real data in the place of the synthetic data: what a perfect generator
-would get. `CATALOGUE` names every metric that a report may hold, says which way is better and what good looks like.
+would get.
 
 Intervals are 95 % percentile intervals of a bootstrap over records (Efron 1979). Statistics that are biased by the
 repeated records of a bootstrap sample (Frechet distance, MMD, Vendi) use the centred interval: the bootstrap
@@ -13,106 +13,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from synthgen.evaluation.catalogue import Better, describe
+
 __all__ = [
-    "CATALOGUE",
-    "UTILITY",
-    "Better",
-    "Description",
     "MetricRow",
     "bootstrap",
-    "describe",
     "guarded",
     "interval",
     "jsonable",
     "proportion_interval",
     "widened",
 ]
-
-Better = Literal["higher", "lower", "floor"]
-"""Which way is better; `floor`: the nearer to the floor the better, on either side."""
-
-
-@dataclass(frozen=True, slots=True)
-class Description:
-    """What a metric is.
-
-    Args:
-        title: a short name for people.
-        better: which way is better.
-        good: what good looks like, in a few words.
-        low, high: natural range, for drawing; None: open.
-        per_class: whether it comes by class too.
-        gate: what `fail_under` demands: at least or at most the given number.
-    """
-
-    title: str
-    better: Better
-    good: str
-    low: float | None = 0.0
-    high: float | None = 1.0
-    per_class: bool = False
-    gate: Literal["at least", "at most"] = "at least"
-
-
-CATALOGUE: Mapping[str, Description] = {
-    "trtr": Description("trained on real, tested on real", "higher", "the reference for tstr", per_class=True),
-    "tstr": Description("trained on synthetic, tested on real", "higher", "as high as trtr", per_class=True),
-    "tstr_ratio": Description("synthetic-trained over real-trained", "higher", "1 or more", high=None),
-    "gain": Description(
-        "real + synthetic minus real alone", "higher", "above 0, interval and all", low=None, high=None
-    ),
-    "label_fidelity": Description(
-        "agreement of a real-trained judge with the synthetic labels", "higher", "at its floor", per_class=True
-    ),
-    "c2st_auc": Description(
-        "how well a classifier tells synthetic from real", "lower", "0.5, or at its floor", low=0.4, gate="at most"
-    ),
-    "fd": Description("Fréchet distance of features", "lower", "at its floor", high=None, gate="at most"),
-    "kd": Description(
-        "kernel distance of features", "lower", "0, or at its floor", low=None, high=None, gate="at most"
-    ),
-    "precision": Description("synthetic records inside the real region", "higher", "at its floor"),
-    "recall": Description("real records inside the synthetic region", "higher", "at its floor", per_class=True),
-    "density": Description("how densely synthetic records sit among real ones", "higher", "at its floor", high=None),
-    "coverage": Description("real neighbourhoods holding a synthetic record", "higher", "at its floor"),
-    "vendi_ratio": Description(
-        "effective number of distinct records over real's", "floor", "1, or at its floor", high=None, per_class=True
-    ),
-    "copy_rate": Description(
-        "synthetic records suspiciously close to a training record", "lower", "at its floor, 1 %", gate="at most"
-    ),
-    "dcr_share": Description(
-        "synthetic records nearer to training than to held-out data", "floor", "0.5", gate="at most"
-    ),
-    "mia_auc": Description(
-        "how well the model's error tells training from held-out records", "lower", "0.5", low=0.4, gate="at most"
-    ),
-    "anomaly_shift": Description(
-        "anomaly scores of synthetic against held-out records", "lower", "at its floor", gate="at most"
-    ),
-}
-
-UTILITY = ("trtr", "tstr", "tstr_ratio", "gain")
-"""Rows that take the judge's measure as a prefix when it is neither accuracy nor mIoU, such as `r2_tstr`."""
-
-
-def describe(name: str) -> Description:
-    """The description behind a row's name, per-class and measure-prefixed ones included; a plain one for plugins'."""
-    base = name.partition("/")[0]
-    if base in CATALOGUE:
-        return CATALOGUE[base]
-    for known in sorted(UTILITY, key=len, reverse=True):
-        if base.endswith(f"_{known}"):
-            plain = CATALOGUE[known]
-            title = f"{plain.title} ({base.removesuffix(f'_{known}')})"
-            return Description(title, plain.better, plain.good, None, None, plain.per_class)
-    return Description(base, "floor", "at its floor", None, None)
 
 
 @dataclass(frozen=True)
@@ -141,9 +58,9 @@ class MetricRow:
 
     @property
     def label(self) -> str:
-        """The name for display: distances carry their extractor, because they mean nothing without it."""
+        """The name for display: what is measured on features carries their extractor, for it means nothing without."""
         extractor = self.facts.get("extractor")
-        return f"{self.name}[{extractor}]" if extractor and self.name in {"fd", "kd"} else self.name
+        return f"{self.name}[{extractor}]" if extractor else self.name
 
     @property
     def floor_ci(self) -> tuple[float, float] | None:

@@ -13,30 +13,21 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from synthgen.config import RunConfig, dump_toml
+from synthgen.evaluation.catalogue import describe
 from synthgen.evaluation.figures import Picture
-from synthgen.evaluation.metric import MetricRow, describe, jsonable
-from synthgen.evaluation.verdict import LEAKS, Answer
+from synthgen.evaluation.metric import jsonable
+from synthgen.evaluation.presentation import Finding, cell, classes_of, contest, mood, sections_of
 from synthgen.io.atomic import write_text
 
-__all__ = ["markdown", "number", "render", "versions", "write"]
-
-_SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "Does it help?": ("trtr", "tstr", "tstr_ratio", "gain", "label_fidelity"),
-    "Does it look right?": ("c2st_auc", "fd", "kd", "precision", "density", "anomaly_shift"),
-    "Is it varied?": ("recall", "coverage", "vendi_ratio"),
-    "Does it leak?": ("copy_rate", "dcr_share", "mia_auc"),
-}
-_MOST_CLASSES = 60
-_SHARES = {"copy_rate", "dcr_share"}
+__all__ = ["markdown", "render", "versions", "write"]
 
 
 def write(
     directory: Path,
     facts: Mapping[str, Any],
     *,
-    rows: Sequence[MetricRow],
-    answers: Sequence[Answer],
-    pictures: Sequence[Picture],
+    findings: Sequence[Finding],
+    training: Sequence[Picture],
     config: RunConfig,
 ) -> None:
     """Write the three files, each atomically.
@@ -44,19 +35,17 @@ def write(
     Args:
         directory: made when missing.
         facts: what `report.json` holds.
-        rows: of the table.
-        answers: of the verdict.
-        pictures: of the page, in order.
+        findings: one for each data set.
+        training: the pictures of the run's training.
         config: of the run.
 
     Raises:
         StorageError: the directory cannot be written.
     """
-    write_text(
-        directory / "report.json", json.dumps(jsonable(facts), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    )
-    write_text(directory / "report.md", markdown(facts, rows))
-    write_text(directory / "report.html", render(facts, rows=rows, answers=answers, pictures=pictures, config=config))
+    text = json.dumps(jsonable(facts), indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(directory / "report.json", text + "\n")
+    write_text(directory / "report.md", markdown(facts, findings))
+    write_text(directory / "report.html", render(facts, findings=findings, training=training, config=config))
 
 
 def versions() -> dict[str, str]:
@@ -70,14 +59,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def render(
-    facts: Mapping[str, Any],
-    *,
-    rows: Sequence[MetricRow],
-    answers: Sequence[Answer],
-    pictures: Sequence[Picture],
-    config: RunConfig,
-) -> str:
+def render(facts: Mapping[str, Any], *, findings: Sequence[Finding], training: Sequence[Picture], config: RunConfig) -> str:
     """The page as text; every string that comes from data is escaped."""
     environment = Environment(
         loader=PackageLoader("synthgen.evaluation"),
@@ -86,153 +68,122 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    provenance = facts["provenance"]
     return environment.get_template("report.html.j2").render(
         facts=facts,
-        answers=[
-            {"mood": _mood(one), "question": one.question, "decision": one.decision, "because": one.because}
-            for one in answers
-        ],
-        sections=_sections(rows),
-        classes=_classes(rows),
-        pictures=pictures,
+        findings=[_section(index, finding, alone=len(findings) == 1) for index, finding in enumerate(findings)],
+        contest=contest(findings) if len(findings) > 1 else None,
+        training=training,
+        definitions=_definitions(findings),
         config=dump_toml(config),
-        generated=[
-            ("run", facts["run"]),
-            ("model", provenance["run_fingerprint"]),
-            ("training data", provenance["data"]),
-            ("synthetic data", facts["synthetic"]),
-            *(
-                (f"synthetic: {key}", value if isinstance(value, str) else json.dumps(jsonable(value)))
-                for key, value in provenance["synthetic"].items()
-                if not isinstance(value, Mapping | list | tuple)
-            ),
-            ("records", ", ".join(f"{name} {n}" for name, n in provenance["records"].items())),
-            ("training seed", str(provenance["training_seed"])),
-            ("judge seeds", ", ".join(map(str, provenance["judge_seeds"]))),
-            ("versions", ", ".join(f"{name} {version}" for name, version in provenance["versions"].items())),
-            ("again", provenance["command"]),
-            ("written", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, after {facts['seconds']} s"),
-        ],
+        generated=_generated(facts),
     )
 
 
-def markdown(facts: Mapping[str, Any], rows: Sequence[MetricRow]) -> str:
+def _section(index: int, finding: Finding, *, alone: bool) -> dict[str, Any]:
+    """What the template shows of one data set."""
+    return {
+        "id": f"set-{index}",
+        "name": str(finding.facts["synthetic"]),
+        "alone": alone,
+        "answers": [
+            {"mood": mood(one), "question": one.question, "decision": one.decision, "because": one.because}
+            for one in finding.answers
+        ],
+        "gates": finding.facts["gates"],
+        "notes": finding.facts["notes"],
+        "records": finding.facts["records"],
+        "not_applicable": finding.facts["not_applicable"],
+        "sections": sections_of(finding.rows),
+        "classes": classes_of(finding.rows),
+        "pictures": finding.pictures,
+    }
+
+
+def _definitions(findings: Sequence[Finding]) -> list[dict[str, str]]:
+    """Every metric on the page, once, with what it is and who defined it."""
+    found: dict[str, dict[str, str]] = {}
+    for one in findings:
+        for row in one.rows:
+            base = row.name.partition("/")[0]
+            about = describe(base)
+            if base not in found:
+                found[base] = {
+                    "name": base, "title": about.title, "definition": about.definition, "source": about.source,
+                }  # fmt: skip
+    return list(found.values())
+
+
+def _generated(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    provenance = facts["provenance"]
+    synthetic = facts["synthetic"]
+    return [
+        ("run", facts["run"]),
+        ("model", provenance["run_fingerprint"]),
+        ("training data", provenance["data"]),
+        ("synthetic data", synthetic if isinstance(synthetic, str) else ", ".join(synthetic)),
+        *(
+            (f"synthetic: {key}", value if isinstance(value, str) else json.dumps(jsonable(value)))
+            for key, value in provenance["synthetic"].items()
+            if not isinstance(value, Mapping | list | tuple)
+        ),
+        ("records", ", ".join(f"{name} {n}" for name, n in provenance["records"].items())),
+        ("training seed", str(provenance["training_seed"])),
+        ("judge seeds", ", ".join(map(str, provenance["judge_seeds"]))),
+        ("versions", ", ".join(f"{name} {version}" for name, version in provenance["versions"].items())),
+        ("again", provenance["command"]),
+        ("written", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, after {facts['seconds']} s"),
+    ]
+
+
+def markdown(facts: Mapping[str, Any], findings: Sequence[Finding]) -> str:
     """A short summary for a terminal, a pull request or a card."""
     lines = ["# Evaluation", ""]
-    lines += [f"- {_plain(sentence)}" for sentence in facts["verdict"]]
-    lines += ["", "| metric | value | 95 % interval | real against real | n |", "|---|---|---|---|---|"]
-    for row in rows:
-        if "/" not in row.name:
-            cell = _cell(row)
-            value = f"failed: {row.error}" if row.error else cell["value"]
-            lines.append(f"| `{_plain(row.label)}` | {_plain(value)} | {cell['ci']} | {cell['floor']} | {row.n} |")
-    for gone in facts["not_applicable"]:
-        lines.append(f"| `{_plain(gone['name'])}` | does not apply: {_plain(gone['reason'])} | | | |")
-    lines += ["", *(f"- {_plain(note)}" for note in facts["notes"])]
-    lines += ["", f"Run `{_plain(facts['run'])}`, synthetic data `{_plain(facts['synthetic'])}`.", ""]
+    if len(findings) > 1:
+        table = contest(findings)
+        heads = " | ".join(_plain(name) for name in table["names"])
+        lines += [f"| | {heads} | real against real |", "|---|" + "---|" * (len(findings) + 1)]
+        for line in table["answers"]:
+            lines.append(f"| {line['question']} | " + " | ".join(one["decision"] for one in line["cells"]) + " | |")
+        for line in table["lines"]:
+            cells = " | ".join(_cell_text(one) for one in line["cells"])
+            lines.append(f"| `{_plain(line['name'])}` | {cells} | {line['floor']} |")
+        lines += ["", "Bold: better than every other data set beyond its own interval.", ""]
+    for finding in findings:
+        lines += [f"## {_plain(str(finding.facts['synthetic']))}", ""] if len(findings) > 1 else []
+        lines += [f"- {_plain(one.sentence)}" for one in finding.answers]
+        for gate in finding.facts["gates"]:
+            value = "no value" if gate["value"] is None else f"{gate['value']:.4g}"
+            mark = "met" if gate["met"] else "**not met**"
+            lines.append(f"- gate `{_plain(gate['metric'])}` {gate['demanded']} {gate['limit']:g}: {value}, {mark}")
+        lines.append("")
+        if len(findings) == 1:
+            lines += _markdown_table(finding)
+    lines += [*(f"- {_plain(note)}" for note in facts["notes"]), ""]
+    names = ", ".join(f"`{_plain(str(one.facts['synthetic']))}`" for one in findings)
+    lines += [f"Run `{_plain(facts['run'])}`, synthetic data {names}.", ""]
     return "\n".join(lines)
+
+
+def _markdown_table(finding: Finding) -> list[str]:
+    lines = ["| metric | value | 95 % interval | real against real | n |", "|---|---|---|---|---|"]
+    for row in finding.rows:
+        if "/" not in row.name:
+            text = cell(row)
+            value = f"failed: {row.error}" if row.error else text["value"]
+            lines.append(f"| `{_plain(row.label)}` | {_plain(value)} | {text['ci']} | {text['floor']} | {row.n} |")
+    for gone in finding.facts["not_applicable"]:
+        lines.append(f"| `{_plain(gone['name'])}` | does not apply: {_plain(gone['reason'])} | | | |")
+    return [*lines, ""]
+
+
+def _cell_text(shown: Mapping[str, Any] | None) -> str:
+    if shown is None:
+        return "–"
+    if shown["error"]:
+        return _plain(f"failed: {shown['error']}")
+    text = f"{shown['value']} ({shown['ci']})" if shown["ci"] else str(shown["value"])
+    return f"**{text}**" if shown["best"] else text
 
 
 def _plain(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ").replace("`", "'")
-
-
-def _mood(one: Answer) -> str:
-    if one.decision == "cannot tell":
-        return "unknown"
-    return "good" if (one.decision == "yes") != (one.question == LEAKS) else "bad"
-
-
-def number(value: float | None, *, name: str = "") -> str:
-    """A value as people read it: shares in per cent, small numbers with three digits."""
-    if value is None:
-        return "–"
-    if name.partition("/")[0] in _SHARES:
-        return f"{100 * value:.1f} %"
-    magnitude = abs(value)
-    for least, decimals in ((100, 0), (10, 1), (0.01, 3), (0.0001, 4)):
-        if magnitude >= least:
-            return f"{value:,.{decimals}f}"
-    return f"{value:.1e}" if magnitude else "0"
-
-
-def _cell(row: MetricRow) -> dict[str, Any]:
-    def between(pair: tuple[float, float] | None) -> str:
-        return "" if pair is None else f"{number(pair[0], name=row.name)} to {number(pair[1], name=row.name)}"
-
-    about = describe(row.name)
-    return {
-        "name": row.label,
-        "title": about.title,
-        "value": number(row.value, name=row.name),
-        "ci": between(row.ci),
-        "floor": number(row.floor, name=row.name),
-        "floor_ci": between(row.floor_ci),
-        "n": f"{row.n:,}",
-        "good": about.good,
-        "note": str(row.facts.get("note", "")),
-        "error": row.error,
-        "strip": _strip(row),
-    }
-
-
-def _strip(row: MetricRow) -> dict[str, float] | None:
-    """Positions in per cent of value, interval and floor on one line; None when there is nothing to draw."""
-    if row.error is not None or row.value is None:
-        return None
-    low, high = row.ci or (row.value, row.value)
-    floor = row.value if row.floor is None else row.floor
-    floor_low, floor_high = row.floor_ci or (floor, floor)
-    marks = (row.value, low, high, floor, floor_low, floor_high)
-    about = describe(row.name)
-    spread = max(max(marks) - min(marks), 1e-9)
-    left, right = min(marks) - 0.35 * spread, max(marks) + 0.35 * spread
-    left = left if about.low is None else max(left, min(about.low, min(marks)))
-    right = right if about.high is None else min(right, max(about.high, max(marks)))
-    width = max(right - left, 1e-9)
-
-    def place(x: float) -> float:
-        return round(4 + 92 * (x - left) / width, 2)
-
-    return {
-        "value": place(row.value),
-        "low": place(low),
-        "width": round(max(place(high) - place(low), 0.8), 2),
-        "floor": place(floor),
-        "floor_low": place(floor_low),
-        "floor_width": round(max(place(floor_high) - place(floor_low), 0.8), 2),
-    }
-
-
-def _sections(rows: Sequence[MetricRow]) -> list[dict[str, Any]]:
-    whole = [row for row in rows if "/" not in row.name]
-    sections = []
-    placed: set[str] = set()
-    for title, names in _SECTIONS.items():
-        members = [row for name in names for row in whole if row.name == name or row.name.endswith(f"_{name}")]
-        members = [row for row in members if row.name not in placed and not placed.add(row.name)]  # type: ignore[func-returns-value]
-        if members:
-            sections.append({"title": title, "rows": [_cell(row) for row in members]})
-    rest = [_cell(row) for row in whole if row.name not in placed]
-    return [*sections, {"title": "From plugins", "rows": rest}] if rest else sections
-
-
-def _classes(rows: Sequence[MetricRow]) -> dict[str, Any]:
-    """The per-class rows as a table: a line a class, a column a metric."""
-    table: dict[str, dict[str, MetricRow]] = {}
-    columns: list[str] = []
-    for row in rows:
-        name, slash, label = row.name.partition("/")
-        if slash:
-            table.setdefault(label, {})[name] = row
-            columns += [] if name in columns else [name]
-    lines = [
-        {"label": label, "cells": [_cell(found[name]) if name in found else None for name in columns]}
-        for label, found in table.items()
-    ]
-    return {
-        "columns": [{"name": name, "title": describe(name).title} for name in columns],
-        "lines": lines[:_MOST_CLASSES],
-        "left_out": max(0, len(lines) - _MOST_CLASSES),
-    }

@@ -1,31 +1,32 @@
-"""`evaluate`: an honest answer about a synthetic data set, left as `report.html`, `report.json` and `report.md`."""
+"""`evaluate`: an honest answer about synthetic data sets, left as `report.html`, `report.json` and `report.md`."""
 
 from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthgen.errors import UsageError
 from synthgen.evaluation import page, utility
-from synthgen.evaluation.figures import Picture, closest_pairs, held_out_curves, loss_curves, png, themed_svg
+from synthgen.evaluation.cache import Cache
+from synthgen.evaluation.effort import DEFAULT, FAST, FULL, Clock, Effort
+from synthgen.evaluation.gallery import pictures_of, training_pictures
 from synthgen.evaluation.gates import check_gates, judge_gates, raise_unmet
 from synthgen.evaluation.material import Material, gather
-from synthgen.evaluation.measurement import Measured, ask_model, measure_records
+from synthgen.evaluation.measurement import Measured, ask_model, expected_work, measure_records
 from synthgen.evaluation.metric import MetricRow
+from synthgen.evaluation.presentation import Finding
 from synthgen.evaluation.verdict import answer, sentences
 
 if TYPE_CHECKING:
     from synthgen.io.run import Run
 
-__all__ = ["Report", "evaluate"]
+__all__ = ["Report", "evaluate", "made_by"]
 
 Progress = Callable[[Mapping[str, Any]], None]
-
-_RESTORED = 400
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Report:
     Args:
         path: the directory with `report.html`, `report.json` and `report.md`.
         json: what `report.json` holds.
-        metrics: the rows.
+        metrics: the rows; of several data sets, those of the first come first.
     """
 
     path: Path
@@ -53,7 +54,7 @@ class Report:
         return self.path / "report.html"
 
     def row(self, name: str) -> MetricRow:
-        """The row of this name.
+        """The row of this name, of the first data set.
 
         Raises:
             KeyError: there is none.
@@ -64,9 +65,9 @@ class Report:
         raise KeyError(name)
 
 
-def _made_by(synthetic: Path | str | None) -> Path | None:
+def made_by(synthetic: Path | None) -> Path | None:
     """The run that a data set of ours says it was made by, where that run is still there."""
-    if synthetic is None or not (Path(synthetic) / "provenance.json").exists():
+    if synthetic is None or not (synthetic / "provenance.json").exists():
         return None
     from synthgen.generation.dataset import Dataset
 
@@ -76,166 +77,176 @@ def _made_by(synthetic: Path | str | None) -> Path | None:
 
 def evaluate(
     run: Run | Path | str | None = None,
-    synthetic: Path | str | None = None,
+    synthetic: Path | str | Sequence[Path | str] | None = None,
     *,
     real: Path | str | None = None,
     out: Path | str | None = None,
     fail_under: Mapping[str, float] | None = None,
-    seeds: int = 3,
+    seeds: int | None = None,
     fast: bool = False,
+    full: bool = False,
     progress: Progress | None = None,
 ) -> Report:
-    """Measure a synthetic data set against held-out real records and write the report.
+    """Measure synthetic data sets against held-out real records and write the report.
 
     Args:
-        run: the run that made it; None: the one that the data set names, else the newest.
-        synthetic: the data set; None: the newest made from the run, else as many records as were trained on are
-            generated in memory.
+        run: the run that made them; None: the one that the first data set names, else the newest.
+        synthetic: a data set, or several to compare; None: the newest made from the run, else as many records as were
+            trained on are generated in memory.
         real: other real data to use as the held-out side.
         out: directory of the report; None: `report` in the run.
         fail_under: metric name -> limit; where lower is better, the value must not be above it.
-        seeds: judges trained for each arm.
-        fast: one seed, fewer records and fewer bootstrap samples; for trying things out.
+        seeds: judges trained for each arm; None: 3, with `fast` 1, with `full` 5.
+        fast: fewer records and resamples, no `gain_25` and `gain_10`: a first look.
+        full: more of everything, a learning curve over the amount of synthetic data, and plugins' costly metrics.
         progress: told what is being done.
 
     Raises:
-        UsageError: an unknown metric name in `fail_under`, before any work.
+        UsageError: an unknown metric name in `fail_under`, before any work; a data set given twice; fast and full.
         RunError: the run cannot be read, or its training data has moved.
         GateError: a limit was not met; the report is written all the same.
     """
     from synthgen.io.run import Run
 
-    if seeds < 1:
+    if fast and full:
+        raise UsageError("fast and full are two ways of spending", hint="Give one of them.")
+    spending = FAST if fast else FULL if full else DEFAULT
+    if seeds is not None and seeds < 1:
         raise UsageError(f"seeds must be at least 1, not {seeds}")
     limits = dict(fail_under or {})
     check_gates(limits)
-    made_by = _made_by(synthetic) if run is None else run
-    opened = Run.newest() if made_by is None else Run.open(made_by) if isinstance(made_by, str | Path) else made_by
+    sets = _data_sets(synthetic)
+    chosen = made_by(sets[0]) if run is None else run
+    opened = Run.newest() if chosen is None else Run.open(chosen) if isinstance(chosen, str | Path) else chosen
     measured_by = utility.judge_measure(opened.modality, opened.schema)
     check_gates(limits, measure=measured_by, classes=opened.schema.labels if measured_by == "accuracy" else ())
-    tell = progress or (lambda event: None)
-    started = time.perf_counter()
-    tell({"kind": "evaluate", "stage": "reading", "done": 0, "total": 1})
-    material = gather(
-        opened,
-        None if synthetic is None else Path(synthetic),
-        real=None if real is None else str(real),
-        limit=2000 if fast else None,
-    )
-    found = measure_records(
-        opened.modality,
-        opened.schema,
-        material.train,
-        material.holdout,
-        material.synthetic,
-        seeds=range(1 if fast else seeds),
-        draws=200 if fast else 1000,
-        stand_in=material.stand_in,
-        progress=tell,
-    )
-    tell({"kind": "evaluate", "stage": "asking the model", "done": 0, "total": 1})
-    rows = found.rows + ask_model(opened, material, limit=150 if fast else _RESTORED)
-    answers = answer(rows, absent=found.absent)
-    gates = judge_gates(limits, rows, found.absent)
-    tell({"kind": "evaluate", "stage": "writing", "done": 0, "total": 1})
+    judges = seeds or spending.seeds
+    work = expected_work(seeds=judges, shares=len(spending.shares), curve=spending.curve)
+    clock = Clock(progress or (lambda event: None), work * len(sets))
+    cache = Cache(opened.path / "cache")
+    findings: list[Finding] = []
+    beside: Material | None = None
+    for path in sets:
+        clock.begin("reading", 1)
+        material = gather(opened, path, real=None if real is None else str(real), limit=spending.records, beside=beside)
+        beside = material
+        findings.append(_finding(opened, material, limits, judges, spending, cache, clock))
+    cache.prune()
+    clock.begin("writing", 0)
     directory = opened.path / "report" if out is None else Path(out)
-    facts = {
-        "verdict": sentences(answers),
-        "answers": [{"question": a.question, "decision": a.decision, "because": list(a.because)} for a in answers],
-        "metrics": [row.to_json() for row in rows],
-        "not_applicable": [{"name": name, "reason": reason} for name, reason in found.absent.items()],
-        "gates": gates,
-        "notes": list(material.notes),
-        "run": str(opened.path),
-        "synthetic": material.synthetic_name,
-        "nearest": [
-            {"synthetic": p.synthetic, "train": p.train, "distance": p.distance, "rank": p.rank} for p in found.pairs
-        ],
-        "provenance": _provenance(
-            opened, material, seeds=1 if fast else seeds, fast=fast, synthetic=synthetic, real=real
-        ),
-        "seconds": round(time.perf_counter() - started, 1),
-    }
-    pictures = _pictures(opened, material, found)
-    page.write(directory, facts, rows=rows, answers=answers, pictures=pictures, config=opened.config)
-    report = Report(directory, facts, tuple(rows))
-    raise_unmet(gates, report.html)
+    provenance = _provenance(
+        opened, beside, seeds=judges, effort=spending.name, synthetic=[path for path in sets if path], real=real
+    )
+    facts = _facts(opened, findings, provenance, seconds=time.perf_counter() - clock.started)
+    page.write(directory, facts, findings=findings, training=training_pictures(opened), config=opened.config)
+    report = Report(directory, facts, tuple(row for finding in findings for row in finding.rows))
+    raise_unmet(facts["gates"], report.html)
     return report
 
 
-def _pictures(run: Run, material: Material, found: Measured) -> list[Picture]:
-    schema, modality = run.schema, run.modality
-
-    def nearest() -> str:
-        return png(closest_pairs(modality, schema, material.synthetic, material.train, found.pairs))
-
-    def losses() -> str | None:
-        figure = loss_curves(run.history())
-        return None if figure is None else themed_svg(figure)
-
-    def by_noise_and_class() -> str | None:
-        figure = held_out_curves(run.history())
-        return None if figure is None else themed_svg(figure)
-
-    pictures = [
-        _picture(
-            "Training",
-            losses,
-            "Loss over records seen. Good: both curves fall and flatten, and the held-out one does not turn up while "
-            "the training one goes on falling, which would be the start of memorising. Both are the "
-            "weighted denoising error; the training curve has dropout, and the held-out one averaged weights.",
-            themed=True,
-        ),
-        _picture(
-            "Held-out loss by noise level and class",
-            by_noise_and_class,
-            "The held-out loss in each quarter of the noise levels, and by class with the same mixture of levels. "
-            "Good: every curve falls. A class far above the others is harder or rarer; one that turns up alone is "
-            "being memorised.",
-            themed=True,
-        ),
-        _picture(
-            "Real beside synthetic",
-            lambda: png(modality.overview(material.holdout, material.synthetic, schema)),
-            "Held-out real records beside synthetic ones, class by class. Good: without the headings you could not say "
-            "which is which, and the synthetic ones differ among themselves as much as the real ones do.",
-        ),
-    ]
-    if found.pairs:
-        pictures.append(
-            _picture(
-                "Closest to the training data",
-                nearest,
-                "The synthetic records that come nearest to any training record, above that record, with their "
-                "distance and the share of held-out records nearer to theirs. Good: clearly different records, or "
-                "records so plain that the held-out data has such pairs as well. Bad: the same record, noise and all.",
-            )
-        )
-    return [picture for picture in pictures if picture is not None]
+def _data_sets(synthetic: Path | str | Sequence[Path | str] | None) -> list[Path | None]:
+    if synthetic is None:
+        return [None]
+    paths = [Path(synthetic)] if isinstance(synthetic, str | Path) else [Path(path) for path in synthetic]
+    if len(set(paths)) < len(paths):
+        raise UsageError("a data set is given twice", hint="Name each data set once.")
+    return list(paths) or [None]
 
 
-def _picture(title: str, make: Callable[[], str | None], caption: str, *, themed: bool = False) -> Picture:
-    try:
-        uri = make()
-    except Exception as error:
-        return Picture(title, "", caption, themed, f"{type(error).__name__}: {error}")
-    if uri is None:
-        return Picture(title, "", caption, themed, "the run kept no history")
-    return Picture(title, uri, caption, themed)
+def _finding(
+    run: Run,
+    material: Material,
+    limits: Mapping[str, float],
+    judges: int,
+    spending: Effort,
+    cache: Cache,
+    clock: Clock,
+) -> Finding:
+    """Everything about one data set."""
+    found = measure_records(
+        run.modality,
+        run.schema,
+        material.train,
+        material.holdout,
+        material.synthetic,
+        seeds=range(judges),
+        draws=spending.draws,
+        shares=spending.shares,
+        curve=spending.curve,
+        compared=spending.compared,
+        stand_in=material.stand_in,
+        cache=cache,
+        clock=clock,
+    )
+    clock.begin("asking the model", 2)
+    found.rows += ask_model(run, material, limit=spending.restored, cache=cache)
+    answers = answer(found.rows, absent=found.absent)
+    facts = {
+        "synthetic": material.synthetic_name,
+        "verdict": sentences(answers),
+        "answers": [{"question": a.question, "decision": a.decision, "because": list(a.because)} for a in answers],
+        "metrics": [row.to_json() for row in found.rows],
+        "not_applicable": [{"name": name, "reason": reason} for name, reason in found.absent.items()],
+        "gates": judge_gates(limits, found.rows, found.absent),
+        "notes": list(material.notes),
+        "records": len(material.synthetic),
+        "provenance": dict(material.provenance),
+        **_lists(found),
+    }
+    return Finding(facts, tuple(found.rows), tuple(answers), tuple(pictures_of(run, material, found)))
+
+
+def _lists(found: Measured) -> dict[str, Any]:
+    return {
+        "nearest": [
+            {"synthetic": p.synthetic, "train": p.train, "distance": p.distance, "rank": p.rank, "copy": p.copy}
+            for p in found.pairs
+        ],
+        "anomalous": [{"synthetic": odd.synthetic, "p": odd.p} for odd in found.odd],
+        "learning_curve": [
+            {"synthetic": point.synthetic, "value": point.value, "ci": list(point.ci)} for point in found.curve
+        ],
+    }
+
+
+def _facts(run: Run, findings: Sequence[Finding], provenance: dict[str, Any], *, seconds: float) -> dict[str, Any]:
+    """What `report.json` holds: of one data set its facts at the top, of several also one document for each."""
+    first = dict(findings[0].facts)
+    first.pop("provenance")
+    first.pop("records")
+    shared = {"run": str(run.path), "provenance": provenance, "seconds": round(seconds, 1)}
+    if len(findings) == 1:
+        return first | shared
+
+    def named(key: str) -> list[dict[str, Any]]:
+        return [entry | {"synthetic": one.facts["synthetic"]} for one in findings for entry in one.facts[key]]
+
+    return {
+        "verdict": [f"{one.facts['synthetic']}: {text}" for one in findings for text in one.facts["verdict"]],
+        "answers": named("answers"),
+        "metrics": named("metrics"),
+        "not_applicable": named("not_applicable"),
+        "gates": named("gates"),
+        "notes": list(dict.fromkeys(note for one in findings for note in one.facts["notes"])),
+        "synthetic": [one.facts["synthetic"] for one in findings],
+        "datasets": [one.facts for one in findings],
+    } | shared
 
 
 def _provenance(
     run: Run,
-    material: Material,
+    material: Material | None,
     *,
     seeds: int,
-    fast: bool,
-    synthetic: Path | str | None,
+    effort: str,
+    synthetic: Sequence[Path],
     real: Path | str | None,
 ) -> dict[str, Any]:
+    assert material is not None
     command = ["synthgen", "evaluate", "--run", str(run.path)]
-    command += [] if synthetic is None else ["--synthetic", str(synthetic)]
+    command += ["--synthetic", *map(str, synthetic)] if synthetic else []
     command += [] if real is None else ["--real", str(real)]
+    command += [] if effort == "default" else [f"--{effort}"]
     return {
         "command": shlex.join(command),
         "run_fingerprint": run.fingerprint,
@@ -247,8 +258,10 @@ def _provenance(
             "synthetic": len(material.synthetic),
         },
         "judge_seeds": list(range(seeds)),
-        "fast": fast,
+        "effort": effort,
+        "fast": effort == "fast",
         "training_seed": run.config.train.seed,
+        "privacy": run.facts.get("privacy"),
         "synthetic": dict(material.provenance),
         "versions": page.versions(),
     }

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synthgen.evaluation.comparison import Comparison
-from synthgen.evaluation.diversity import measure, neighbourhoods, vendi
+from synthgen.evaluation.diversity import duplicates, measure, neighbourhoods, vendi
 
 
 def normal(seed, n=300, d=4):
@@ -80,6 +80,11 @@ def test_a_collapsed_class_shows_in_its_own_row_only():
         train, holdout, synthetic, train_label=label, holdout_label=label, synthetic_label=label
     )  # fmt: skip
     found = {row.name: row for row in measure(sides, classes=("kept", "collapsed"), draws=20)}
+    assert found["vendi_worst_class"].value == found["vendi_ratio/collapsed"].value
+    assert found["vendi_worst_class"].facts["class"] == "collapsed"
+    assert found["intra_diversity/collapsed"].value == pytest.approx(0, abs=1e-6)
+    assert found["intra_diversity/kept"].value == pytest.approx(1, abs=0.1)
+    assert found["intra_diversity"].value == pytest.approx(found["intra_diversity/kept"].value / 2, abs=1e-6)
     assert found["recall/kept"].value > 0.8
     assert found["recall/collapsed"].value < 0.1
     assert found["vendi_ratio/kept"].value > 1.5 * found["vendi_ratio/collapsed"].value
@@ -88,3 +93,28 @@ def test_a_collapsed_class_shows_in_its_own_row_only():
 def test_too_few_records_for_neighbours_are_error_rows():
     found = rows(normal(0, n=4), normal(1, n=4), normal(2, n=4))
     assert "too few" in found["recall"].error
+
+
+def test_distances_within_agree_with_the_double_sum_and_their_interval_holds_them():
+    train, holdout, synthetic = normal(0, n=40), normal(1, n=40), normal(2, n=40) * 0.5
+
+    def mean_distance(x):
+        return np.mean([np.linalg.norm(x[i] - x[j]) for i in range(40) for j in range(40) if i != j])
+
+    row = rows(train, holdout, synthetic)["intra_diversity"]
+    assert row.value == pytest.approx(mean_distance(synthetic) / mean_distance(holdout))
+    assert row.floor == pytest.approx(mean_distance(train) / mean_distance(holdout))
+    assert row.ci[0] < row.value < row.ci[1] < row.floor_ci[0]
+
+
+def test_a_set_in_which_every_record_stands_twice_is_caught_and_fresh_records_are_within_chance():
+    twice = np.repeat(normal(2)[:150], 2, axis=0)
+    row = duplicates(Comparison(normal(0), normal(1), twice))
+    assert row.value == 1
+    assert row.facts["exact_duplicates"] == 300
+    assert row.ci[0] > row.floor_ci[1]
+    outside = 0
+    for seed in range(60):
+        clean = duplicates(Comparison(normal(3 * seed + 10), normal(3 * seed + 11), normal(3 * seed + 12)))
+        outside += clean.ci[0] > clean.floor_ci[1]
+    assert outside <= 2

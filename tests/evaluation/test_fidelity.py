@@ -53,20 +53,22 @@ def test_auc_agrees_with_scikit_learn_ties_included():
 
 
 def test_a_classifier_tells_shifted_records_apart_and_equal_ones_not():
-    equal, _, _ = classifier_two_sample((normal(0), normal(0)), (normal(1), normal(1)), draws=20)
-    shifted, ci, _ = classifier_two_sample((normal(2, shift=1.0), normal(2)), (normal(3), normal(3)), draws=50)
-    assert 0.4 < equal < 0.6
-    assert shifted > 0.9
-    assert ci[0] < shifted < ci[1]
+    equal = classifier_two_sample((normal(0), normal(0)), (normal(1), normal(1)))
+    shifted = classifier_two_sample((normal(2, shift=1.0), normal(2)), (normal(3), normal(3)))
+    assert all(0.4 < probe.auc < 0.6 for probe in equal.values())
+    assert shifted["c2st_linear"].auc > 0.9
+    assert 0.4 < shifted["c2st_raw"].auc < 0.6
+    low, high = shifted["c2st_linear"].interval(np.random.default_rng(0), 50)
+    assert low < shifted["c2st_linear"].auc < high
 
 
 def test_the_stronger_probe_counts_so_that_a_ring_does_not_pass_for_a_disc():
     angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 400)
     ring = np.stack([np.cos(angle), np.sin(angle)], axis=1) * 1.4
-    disc = normal(1, d=2)
-    value, _, probes = classifier_two_sample((ring, ring), (disc, disc), draws=20)
-    assert probes["logistic regression on features"] < 0.65
-    assert value == max(probes.values()) > 0.8
+    found = rows(normal(1, d=2), normal(2, d=2), ring)
+    assert found["c2st_linear"].value < 0.65
+    assert found["c2st_auc"].value == found["c2st_raw"].value > 0.8
+    assert "Gaussian-kernel" in found["c2st_auc"].facts["note"]
 
 
 def rows(train, holdout, synthetic):
@@ -84,7 +86,9 @@ def test_a_perfect_generator_is_at_the_floor_in_every_row():
 
 
 def test_a_blurred_generator_is_off_the_floor_in_every_row():
-    for row in rows(normal(0), normal(1), normal(2, scale=0.4)).values():
+    found = rows(normal(0), normal(1), normal(2, scale=0.4))
+    assert found.pop("c2st_linear").value < 0.65  # both have the same mean, and a linear probe sees no more
+    for row in found.values():
         assert row.ci[0] > row.floor_ci[1], row.name
 
 

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from synthgen.evaluation.catalogue import CATALOGUE, describe
 from synthgen.evaluation.metric import (
-    CATALOGUE,
     MetricRow,
     bootstrap,
-    describe,
     guarded,
     interval,
     jsonable,
@@ -80,9 +79,9 @@ def test_a_row_is_json_with_the_documented_keys_and_its_facts():
     assert plain["k"] == 3
 
 
-def test_distances_are_shown_with_their_extractor():
+def test_what_is_measured_on_features_is_shown_with_its_extractor():
     assert MetricRow("fd", 1.0, facts={"extractor": "domain-cnn:3f2a"}).label == "fd[domain-cnn:3f2a]"
-    assert MetricRow("recall", 1.0, facts={"extractor": "domain-cnn:3f2a"}).label == "recall"
+    assert MetricRow("copy_rate", 0.1).label == "copy_rate"
 
 
 def test_class_rows_and_measure_prefixed_rows_are_described_as_their_metric():

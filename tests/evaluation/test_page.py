@@ -11,25 +11,36 @@ from matplotlib.figure import Figure
 
 from synthgen.config import RunConfig
 from synthgen.evaluation import page
+from synthgen.evaluation.catalogue import CATALOGUE
 from synthgen.evaluation.figures import Picture, loss_curves, png, themed_svg
 from synthgen.evaluation.measurement import measure_records
-from synthgen.evaluation.metric import CATALOGUE, MetricRow, jsonable
+from synthgen.evaluation.metric import MetricRow
+from synthgen.evaluation.presentation import Finding, number
 from synthgen.evaluation.verdict import answer, sentences
 
 HOSTILE = "<script>alert('x')</script>"
 
 
-def facts_of(rows, answers, absent=()):
-    return {
+def finding_of(rows, answers, pictures, absent=(), name=f"out/{HOSTILE}"):
+    facts = {
+        "synthetic": name,
         "verdict": sentences(answers),
         "answers": [],
         "metrics": [row.to_json() for row in rows],
         "not_applicable": [{"name": name, "reason": reason} for name, reason in absent],
         "gates": [{"metric": "fd", "demanded": "at most", "limit": 1.0, "value": 2.0, "met": False, "reason": None}],
         "notes": [f"a note of {HOSTILE}"],
-        "run": f"runs/{HOSTILE}",
-        "synthetic": f"out/{HOSTILE}",
+        "records": 500,
         "nearest": [],
+    }
+    return Finding(facts, tuple(rows), tuple(answers), tuple(pictures))
+
+
+def facts_of(*findings):
+    return {
+        **findings[0].facts,
+        "synthetic": [one.facts["synthetic"] for one in findings],
+        "run": f"runs/{HOSTILE}",
         "seconds": 1.5,
         "provenance": {
             "command": "synthgen evaluate --run 'runs/a b'",
@@ -39,6 +50,7 @@ def facts_of(rows, answers, absent=()):
             "records": {"train": 700, "holdout": 500, "synthetic": 500},
             "judge_seeds": [0, 1, 2],
             "fast": False,
+            "privacy": None,
             "training_seed": 0,
             "synthetic": {"seed": 4, "prompt": HOSTILE},
             "versions": page.versions(),
@@ -61,10 +73,9 @@ def hostile_page(tmp_path_factory):
     ]
     answers = answer(rows, absent={"gain": HOSTILE})
     directory = tmp_path_factory.mktemp("report")
-    pictures = [loss_picture(), Picture("Broken", "", "", error=HOSTILE)]
+    finding = finding_of(rows, answers, [Picture("Broken", "", "", error=HOSTILE)], [(HOSTILE, HOSTILE)])
     config = RunConfig(modality="image")
-    facts = facts_of(rows, answers, [(HOSTILE, HOSTILE)])
-    page.write(directory, facts, rows=rows, answers=answers, pictures=pictures, config=config)
+    page.write(directory, facts_of(finding), findings=[finding], training=[loss_picture()], config=config)
     return directory
 
 
@@ -97,7 +108,7 @@ def test_the_page_is_one_file_that_asks_the_network_for_nothing(hostile_page):
     found = elements(hostile_page)
     assert not {"link", "iframe", "object"} & set(found.tags)
     assert found.sources
-    assert all(source.startswith("data:") for source in found.sources)
+    assert all(source.startswith(("data:", "#about-", "#set-")) for source in found.sources)
 
 
 def test_a_failed_metric_and_a_failed_picture_say_why(hostile_page):
@@ -144,24 +155,37 @@ def test_loss_curves_need_a_history():
 
 
 def test_shares_are_shown_in_per_cent_and_small_numbers_with_their_digits():
-    assert page.number(0.0123, name="copy_rate") == "1.2 %"
-    assert page.number(0.00023) == "0.0002"
-    assert page.number(0.000023) == "2.3e-05"
-    assert page.number(1234.5) == "1,234"
-    assert page.number(0.0) == "0"
-    assert page.number(None) == "–"
+    assert number(0.0123, name="copy_rate") == "1.2 %"
+    assert number(0.00023) == "0.0002"
+    assert number(0.000023) == "2.3e-05"
+    assert number(1234.5) == "1,234"
+    assert number(0.0) == "0"
+    assert number(None) == "–"
 
 
-def test_every_metric_is_documented():
+def test_every_metric_stands_in_the_documentation_with_its_definition_source_and_an_anchor():
     from pathlib import Path
 
     text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
-    for name in CATALOGUE:
-        assert f"`{name}`" in text, name
+    for name, about in CATALOGUE.items():
+        line = next((line for line in text.splitlines() if line.startswith(f'| <a id="{name}"></a>`{name}` |')), "")
+        assert about.definition, name
+        assert about.definition in line, name
+        assert about.source in line, name
 
 
-@pytest.mark.parametrize("width", [1280, 400])
-def test_a_page_of_real_numbers_renders_in_a_browser_without_sideways_scrolling(modality, sides, tmp_path, width):
+def test_every_metric_of_a_page_links_to_its_definition(hostile_page):
+    found = elements(hostile_page)
+    text = (hostile_page / "report.html").read_text(encoding="utf-8")
+    links = {source for source in found.sources if source.startswith("#about-")}
+    assert {"#about-fd", "#about-kd"} <= links
+    for link in links:
+        assert f'id="{link[1:]}"' in text
+    assert CATALOGUE["fd"].definition in "".join(found.text)
+
+
+@pytest.mark.parametrize(("width", "sets"), [(1280, 1), (390, 1), (390, 2)])
+def test_a_page_of_real_numbers_renders_in_a_browser_without_sideways_scrolling(modality, sides, tmp_path, width, sets):
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no chromium on this machine")
@@ -170,9 +194,9 @@ def test_a_page_of_real_numbers_renders_in_a_browser_without_sideways_scrolling(
     overview = Picture(
         "Real beside synthetic", png(modality.overview(sides.holdout, sides.fresh, sides.schema)), "good"
     )
-    facts = jsonable(facts_of(found.rows, answers))
+    findings = [finding_of(found.rows, answers, [overview], name=name) for name in ("first", "second")][:sets]
     config = RunConfig(modality="image")
-    page.write(tmp_path, facts, rows=found.rows, answers=answers, pictures=[loss_picture(), overview], config=config)
+    page.write(tmp_path, facts_of(*findings), findings=findings, training=[loss_picture()], config=config)
     # Chromium has no window narrower than 500, so the narrow page is framed.
     probe = tmp_path / "probe.html"
     probe.write_text(

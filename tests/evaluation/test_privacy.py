@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from synthgen.evaluation.privacy import measure, nearest_pairs
-from synthgen.evaluation.restoration import anomaly_shift, membership
+from synthgen.evaluation.restoration import denoising_shift, loss_attack
 
 
 def normal(seed, n=400, d=8):
@@ -43,7 +43,8 @@ def test_fresh_real_records_are_within_chance(seed):
 def test_the_interval_of_the_copy_floor_holds_its_promise_on_fresh_records():
     outside = 0
     for seed in range(150):
-        row = rows(normal(3 * seed, 150, 3), normal(3 * seed + 1, 150, 3), normal(3 * seed + 2, 150, 3))["copy_rate"]
+        sides = (normal(3 * seed + k, 150, 3) for k in range(3))
+        row = next(row for row in measure(*sides, draws=1) if row.name == "copy_rate")
         outside += not row.floor_ci[0] <= row.value <= row.floor_ci[1]
     assert outside <= 0.08 * 150
 
@@ -83,23 +84,25 @@ def test_membership_agrees_with_scikit_learn_and_finds_memorised_records():
     rng = np.random.default_rng(0)
     holdout = np.exp(rng.normal(size=(300, 1)))
     train = np.exp(rng.normal(-0.8, size=(300, 1)))
-    (row,) = membership(train, holdout, draws=100)
+    row, rate = loss_attack(train, holdout, draws=100)
     expected = roc_auc_score(np.repeat([1, 0], 300), -np.concatenate([train, holdout])[:, 0])
     assert row.value == pytest.approx(expected)
     assert row.ci[0] > row.floor_ci[1]
+    assert rate.name == "mia_tpr"
+    assert rate.value == pytest.approx(float((train < np.sort(holdout, axis=0)[2]).mean()))  # 3 of 300 are 1 %
 
 
 def test_membership_without_memory_is_within_chance():
     rng = np.random.default_rng(1)
-    (row,) = membership(np.exp(rng.normal(size=(400, 4))), np.exp(rng.normal(size=(400, 4))), draws=100)
-    assert row.floor_ci[0] <= row.value <= row.floor_ci[1]
+    for row in loss_attack(np.exp(rng.normal(size=(400, 4))), np.exp(rng.normal(size=(400, 4))), draws=100):
+        assert row.floor_ci[0] <= row.value <= row.floor_ci[1]
 
 
-def test_anomaly_shift_is_at_the_floor_for_real_records_and_large_for_strange_ones():
+def test_denoising_shift_is_at_the_floor_for_real_records_and_large_for_strange_ones():
     rng = np.random.default_rng(0)
     train, holdout, fresh = (np.exp(rng.normal(size=(300, 3))) for _ in range(3))
-    (clean,) = anomaly_shift(train, holdout, fresh, draws=100)
-    (strange,) = anomaly_shift(train, holdout, fresh * 8, draws=100)
+    (clean,) = denoising_shift(train, holdout, fresh, draws=100)
+    (strange,) = denoising_shift(train, holdout, fresh * 8, draws=100)
     assert clean.ci[0] <= clean.floor_ci[1]
     assert strange.value > 0.7
     assert "more anomalous" in strange.facts["note"]
@@ -111,3 +114,40 @@ def test_a_hold_out_from_another_time_is_not_taken_for_a_leak():
     row = rows(train, holdout, rng.normal(0, 1, (300, 4)))["dcr_share"]
     assert row.value == row.floor == 1
     assert row.ci[0] <= row.floor_ci[1]
+
+
+def test_authenticity_agrees_with_loops_over_its_definition():
+    train, holdout, synthetic = normal(0, 60, 3), normal(1, 50, 3), normal(2, 40, 3)
+
+    def authentic(record):
+        distance = np.linalg.norm(train - record, axis=1)
+        first = int(distance.argmin())
+        others = np.delete(np.linalg.norm(train - train[first], axis=1), first)
+        return distance.min() > others.min()
+
+    row = rows(train, holdout, synthetic)["authenticity"]
+    assert row.value == pytest.approx(np.mean([authentic(record) for record in synthetic]))
+    assert row.floor == pytest.approx(np.mean([authentic(record) for record in holdout]))
+
+
+def test_copies_have_no_authenticity_even_where_the_training_set_holds_duplicates():
+    train = normal(0)
+    train[:50] = train[50:100]
+    assert rows(train, normal(1), train)["authenticity"].value == 0
+
+
+def test_the_ratio_share_singles_out_copies_and_leaves_fresh_records_within_chance():
+    leaked = rows(normal(0), normal(1), normal(0))["nndr_share"]
+    assert leaked.value > 0.99
+    assert leaked.ci[0] > leaked.floor_ci[1]
+    fresh = rows(normal(10), normal(11), normal(12))["nndr_share"]
+    assert fresh.ci[0] < fresh.floor_ci[1]
+
+
+def test_pairs_that_count_as_copies_say_so():
+    train, synthetic = normal(0), normal(2)
+    synthetic[:3] = train[:3]
+    pairs = nearest_pairs(train, normal(1), synthetic)
+    assert len(pairs) == 20
+    assert [pair.copy for pair in pairs[:3]] == [True] * 3
+    assert not pairs[-1].copy

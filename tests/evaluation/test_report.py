@@ -7,8 +7,9 @@ import pytest
 
 from synthgen.errors import GateError, RunError, UsageError
 from synthgen.evaluation import evaluate
+from synthgen.evaluation.catalogue import CATALOGUE
 from synthgen.evaluation.gates import check_gates, judge_gates
-from synthgen.evaluation.metric import CATALOGUE, MetricRow
+from synthgen.evaluation.metric import MetricRow
 from synthgen.generation import generate
 from synthgen.training import train
 
@@ -47,7 +48,10 @@ def test_a_report_has_all_files_and_every_row_that_applies(workplace, report):
     assert {path.name for path in report.path.iterdir()} == {"report.html", "report.json", "report.md"}
     facts = json.loads((report.path / "report.json").read_text(encoding="utf-8"))
     rows = {row["name"]: row for row in facts["metrics"]}
-    assert set(CATALOGUE) <= rows.keys()
+    absent = {gone["name"]: gone["reason"] for gone in facts["not_applicable"]}
+    assert set(CATALOGUE) == (rows.keys() | absent.keys()) & set(CATALOGUE)
+    assert {name for name, reason in absent.items() if reason == "left out by --fast"} == {"gain_25", "gain_10"}
+    assert absent.keys() - {"gain_25", "gain_10"} == {"vendi_worst_class"}  # the classes are too small here
     assert [name for name, row in rows.items() if row["error"]] == []
     assert len(facts["verdict"]) == 3
     assert facts["run"] == str(workplace / "run")
@@ -57,7 +61,7 @@ def test_a_report_has_all_files_and_every_row_that_applies(workplace, report):
 def test_the_page_shows_losses_overview_and_closest_pairs(report):
     text = report.html.read_text(encoding="utf-8")
     assert "No picture" not in text
-    assert text.count("<figure>") == 3
+    assert text.count("<figure>") in {3, 4}  # with odd records, if there are any
 
 
 def test_an_unmet_gate_fails_after_the_report_is_written(workplace):
@@ -76,7 +80,7 @@ def test_an_unknown_metric_is_refused_before_the_run_is_even_looked_for(tmp_path
 
 
 @pytest.mark.parametrize(
-    "limits", [{"tstr/no such class": 0.5}, {"gain/sine": 0.5}, {"mse_tstr": 0.1}, {"fd": float("nan")}]
+    "limits", [{"tstr/no such class": 0.5}, {"kd/sine": 0.5}, {"mse_tstr": 0.1}, {"fd": float("nan")}]
 )
 def test_limits_that_no_report_can_hold_are_refused(limits):
     with pytest.raises(UsageError):
@@ -105,8 +109,10 @@ def test_training_data_that_moved_is_an_error_that_names_the_way_out(workplace):
         (workplace / "moved.csv").rename(data)
     names = {row.name for row in found.metrics}
     assert "tstr" in names
-    assert not {"copy_rate", "dcr_share", "mia_auc"} & names
-    assert {gone["name"] for gone in found.json["not_applicable"]} == {"copy_rate", "dcr_share", "mia_auc"}
+    leaks = {"copy_rate", "authenticity", "dcr_share", "nndr_share"}
+    leaks |= {f"{attack}_{number}" for attack in ("mia", "mia_samples") for number in ("auc", "tpr")}
+    assert not leaks & names
+    assert leaks <= {gone["name"] for gone in found.json["not_applicable"]}
 
 
 def test_other_real_data_becomes_the_held_out_side_and_is_never_trained_on(workplace):

@@ -5,6 +5,8 @@ import pytest
 
 from synthgen.api import Records
 from synthgen.evaluation import utility
+from synthgen.evaluation.arms import stratified_share
+from synthgen.evaluation.cache import Cache
 from synthgen.evaluation.measurement import measure_records
 
 
@@ -102,3 +104,59 @@ def test_a_judge_that_fails_is_error_rows_and_the_rest_is_measured(make_modality
     errors = {row.name: row.error for row in found.rows}
     assert errors["tstr"] == "RuntimeError: out of luck"
     assert errors["fd"] is None
+
+
+def test_a_reversed_test_and_gains_with_few_labels_have_rows_where_they_are_asked_for(modality, sides):
+    found = rows(modality, sides, sides.fresh, shares=(0.25, 0.1))
+    assert abs(found["trts"].value - found["trts"].floor) < 0.05
+    assert "70 real + 500 synthetic against 70 real" in found["gain_10"].facts["note"]
+    assert "176 real + 500 synthetic against 176 real" in found["gain_25"].facts["note"]
+    # 500 more real records help most where there are few.
+    assert found["gain_10"].value > found["gain_25"].value > found["gain"].value
+    assert found["gain_10"].ci[0] > 0
+    assert not {"gain_10", "gain_25"} & rows(modality, sides, sides.fresh).keys()
+
+
+def test_a_share_of_the_labels_keeps_every_class(sides):
+    part = stratified_share(sides.train, 0.1)
+    counts, whole = (np.bincount(side.label, minlength=10) for side in (part, sides.train))
+    assert np.all(np.abs(counts - 0.1 * whole) <= 0.5 + 1e-9)
+    rare = Records(sides.train.columns, np.where(np.arange(700) == 3, 1, 0))
+    assert stratified_share(rare, 0.1).label.sum() == 1
+
+
+def test_gain_of_each_class_is_paired_and_the_worst_class_is_named(modality, sides):
+    # One class is mislabelled as its neighbour: that one is harmed.
+    label = sides.fresh.label.copy()
+    label[label == 3] = 5
+    found = rows(modality, sides, Records(sides.fresh.columns, label))
+    worst = found["gain_worst_class"]
+    assert worst.facts["class"] == "digit 3"
+    assert worst.value == found["gain/digit 3"].value < 0
+    assert worst.ci[1] < 0
+    assert found["tstr_worst_class"].value == found["tstr/digit 3"].value == 0
+    assert worst.ci[0] <= worst.value <= worst.ci[1]
+
+
+def test_a_learning_curve_starts_at_real_records_alone_and_uses_what_there_is(modality, sides):
+    few = sides.train.take(slice(0, 100))
+    points = utility.learning_curve(modality, sides.schema, few, sides.holdout, sides.fresh, seeds=(0, 1), draws=50)
+    assert [point.synthetic for point in points] == [0, 25, 50, 100, 200, 400]
+    alone = np.mean([modality.judge(sides.schema, seed=s).fit(few).evaluate(sides.holdout).value() for s in (0, 1)])
+    assert points[0].value == pytest.approx(alone)
+    assert points[-1].value > points[0].value
+    assert all(point.ci[0] <= point.value <= point.ci[1] for point in points)
+
+
+def test_a_second_measurement_trains_no_judge_and_says_the_same(modality, sides, tmp_path, monkeypatch):
+    first = rows(modality, sides, sides.fresh, cache=Cache(tmp_path))
+    judge = type(modality.judge(sides.schema, seed=0))
+
+    def fit(self, records):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(judge, "fit", fit)
+    again = rows(modality, sides, sides.fresh, cache=Cache(tmp_path))
+    assert {name: row.to_json() for name, row in again.items()} == {
+        name: row.to_json() for name, row in first.items()
+    }  # fmt: skip
