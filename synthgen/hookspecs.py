@@ -113,16 +113,16 @@ def synthgen_samplers() -> Iterable[Spec]:
 
 @hookspec
 def synthgen_metrics() -> Iterable[Spec]:
-    """Metrics beside the built-in ones. The target is a function `(real, synthetic, context) -> row`.
+    """Metrics beside the built-in ones. The target is a `synthgen.api.Metric`: function, direction, definition, cost.
 
-    `real` are the held-out Records; `context` has `schema`, `modality` and `train`. The row is a mapping with `value`,
-    and where known `ci`, `floor` and `better` ("higher", "lower" or "floor"). One that raises becomes a row with its
-    error.
+    The function `(real, synthetic, context) -> number` knows nothing of floor and interval: the host calls it with
+    training records in the place of the synthetic ones, and with resampled ones. A plain function is taken too; it may
+    return a mapping of a row's fields (`value`, `ci`, `floor`, `better`). One that raises becomes a row with its error.
 
     Example:
         @hookimpl
         def synthgen_metrics():
-            return [Spec("peak_shift", "shift of the main peak", "my_spectra.metrics:peak_shift", modality="spectra")]
+            return [Spec("peak_shift", "shift of the main peak", "my_spectra.metrics:PEAK_SHIFT", modality="spectra")]
     """
     raise NotImplementedError
 

@@ -142,4 +142,4 @@ def _render(title: str, pictures: list[str], labels: list[str], is_synthetic: ND
     }
     # In a script nothing but "</" and "<!--" can end it early.
     text = json.dumps(data, ensure_ascii=True).replace("<", "\\u003c")
-    return environment.get_template("judge.html.j2").render(title=title, n=len(pictures), data=text)
+    return environment.get_template("judge.html.j2").render(title=title, n=len(pictures), data=text, generated=[])

@@ -9,8 +9,10 @@ from synthgen.errors import GateError, RunError, UsageError
 from synthgen.evaluation import evaluate
 from synthgen.evaluation.catalogue import CATALOGUE
 from synthgen.evaluation.gates import check_gates, judge_gates
+from synthgen.evaluation.material import encoded_alike, gather
 from synthgen.evaluation.metric import MetricRow
 from synthgen.generation import generate
+from synthgen.io.run import Run
 from synthgen.training import train
 
 
@@ -130,3 +132,88 @@ def test_without_a_data_set_records_are_generated_in_memory_and_the_report_says_
     assert "generated in memory" in found.json["synthetic"]
     assert any("generated in memory" in note for note in found.json["notes"])
     assert not (tmp_path / "synthetic").exists()
+
+
+def test_several_data_sets_stand_side_by_side_and_each_has_its_own_document(workplace, tmp_path):
+    generate(workplace / "run", n=40, steps=4, seed=1, out=workplace / "made again")
+    sets = [workplace / "made", workplace / "others.csv", workplace / "made again"]
+    with pytest.raises(GateError, match="c2st_auc"):
+        evaluate(workplace / "run", sets, out=tmp_path / "r", fast=True, fail_under={"c2st_auc": 0.9})
+    facts = json.loads((tmp_path / "r" / "report.json").read_text(encoding="utf-8"))
+    names = [str(path) for path in sets]
+    assert facts["synthetic"] == names
+    assert [one["synthetic"] for one in facts["datasets"]] == names
+    assert len(facts["verdict"]) == 9
+    assert [row["synthetic"] for row in facts["metrics"] if row["name"] == "tstr"] == names
+    # Real records of the same kind beat what a run of 400 samples made, and a gate holds for each set by itself.
+    gates = {gate["synthetic"]: gate["met"] for gate in facts["gates"]}
+    assert gates == {names[0]: False, names[1]: True, names[2]: False}
+    text = (tmp_path / "r" / "report.md").read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if line.startswith("| `c2st_auc` |"))
+    assert "**" in line.split("|")[3]
+    assert "**" not in line.split("|")[2]
+    html = (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
+    assert html.index("made again") < html.index("Metrics</h3>")
+
+
+def test_a_data_set_given_twice_and_two_ways_of_spending_are_refused(workplace):
+    with pytest.raises(UsageError, match="twice"):
+        evaluate(workplace / "run", [workplace / "made", workplace / "made"])
+    with pytest.raises(UsageError, match="fast and full"):
+        evaluate(workplace / "run", workplace / "made", fast=True, full=True)
+
+
+def test_a_second_report_reads_what_the_first_computed(workplace, report, tmp_path, monkeypatch):
+    from synthgen.evaluation import arms, denoising
+
+    def refuse(*arguments, **options):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(arms.Bench, "_ask", refuse)
+    monkeypatch.setattr(denoising, "denoising_errors", refuse)
+    again = evaluate(workplace / "run", workplace / "made", out=tmp_path / "again", fast=True)
+    assert [row.to_json() for row in again.metrics] == [row.to_json() for row in report.metrics]
+
+
+def test_a_full_report_has_a_learning_curve_and_what_fast_leaves_out(workplace, tmp_path):
+    found = evaluate(workplace / "run", workplace / "made", out=tmp_path / "full", full=True, seeds=1)
+    assert found.row("gain_10").error is None
+    curve = found.json["learning_curve"]
+    assert curve[0]["synthetic"] == 0
+    assert curve[-1]["synthetic"] == 40
+    assert "How much synthetic data helps" in found.html.read_text(encoding="utf-8")
+
+
+def test_remaining_time_is_told_from_the_second_stage_on_and_the_share_only_grows(workplace, tmp_path):
+    events = []
+    evaluate(workplace / "run", workplace / "made", out=tmp_path / "r", fast=True, progress=events.append)
+    shares = [event["progress"] for event in events]
+    assert shares == sorted(shares)
+    assert shares[-1] < 1
+    assert all(event["remaining"] >= 0 for event in events[2:])
+
+
+def test_synthetic_records_of_others_are_measured_in_the_levels_that_the_real_ones_have(tiny_run, tmp_path):
+    """Digits use 17 grey levels; the same digits with all 256 must not be told from them by that alone."""
+    source = tiny_run.source()
+    real = source.read(tiny_run.split.train)
+    levels = np.unique(real["image"])
+    step = int(np.diff(levels).min())
+    noisy = real["image"].astype(int) + np.random.default_rng(0).integers(
+        -(step // 2) + 1, step // 2, real["image"].shape
+    )
+    names = np.array(tiny_run.schema.labels)[real.label]
+    np.savez(tmp_path / "foreign.npz", X=np.clip(noisy, 0, 255).astype(np.uint8), y=names)
+    material = gather(tiny_run, tmp_path / "foreign.npz", real=None)
+    assert set(np.unique(material.synthetic["image"])) <= set(levels)
+    np.testing.assert_array_equal(material.synthetic.label, real.label)
+
+
+def test_gaps_of_synthetic_series_survive_the_same_encoding(workplace):
+    run = Run.open(workplace / "run")
+    records = run.source().read(np.arange(6))
+    records.columns["observed"] = records["observed"].copy()
+    records.columns["observed"][2, 0, 5:9] = False
+    alike = encoded_alike(run, records)
+    np.testing.assert_array_equal(alike["observed"], records["observed"])
+    np.testing.assert_allclose(alike["values"][3], records["values"][3], atol=1e-3)
