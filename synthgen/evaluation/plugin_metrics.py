@@ -2,7 +2,7 @@
 
 A plugin's `synthgen.api.Metric` compares real with synthetic records and knows nothing of either. Its floor is the same
 function of held-out and as many training records; intervals come from calling it on records drawn again, centred on the
-estimate because repeated records bias distances. A plain function may return a number too, or a whole row.
+estimate because repeated records bias distances. A plain function returns a whole row.
 """
 
 from __future__ import annotations
@@ -47,9 +47,6 @@ def measure(
                     return []
                 return [_row(name, target, train, holdout, synthetic, context)]
             found = target(holdout, synthetic, context)
-            if isinstance(found, int | float):
-                plain = Metric(target, "floor", "", cost="moderate")
-                return [_row(name, plain, train, holdout, synthetic, context)]
             row = found if isinstance(found, MetricRow) else MetricRow(**{"name": name, "n": len(synthetic), **found})
             return [replace(row, name=name)]
 

@@ -44,7 +44,7 @@ def check_metric(
 
     def everything() -> None:
         chosen: Metric = registry.load("metrics", name, modality) if metric is None else metric
-        demand(callable(chosen), f"the target is a {type(chosen).__name__}; it must be a synthgen.api.Metric or a function")
+        demand(callable(chosen), f"the target is a {type(chosen).__name__}; it must be a function")
         taken = name in CATALOGUE
         demand(not taken, f"the report has a row {name!r} already; give the metric another name")
         _check_rows(chosen, it)
@@ -111,9 +111,8 @@ def _plain(row: Any) -> dict[str, Any]:
     """A row as a dictionary of JSON values."""
     if isinstance(row, MetricRow):
         row = {key: getattr(row, key) for key in _FIELDS}
-    row = {"value": row} if isinstance(row, int | float) else row
     right = isinstance(row, Mapping)
-    demand(right, f"it returned {type(row).__name__}; return a number, or a mapping with `value`")
+    demand(right, f"it returned {type(row).__name__}; return a mapping with `value`")
     plain: dict[str, Any] = json.loads(json.dumps({key: _kept(value) for key, value in row.items()}))
     return plain
 

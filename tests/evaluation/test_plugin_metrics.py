@@ -19,10 +19,9 @@ def synthgen_metrics():
     return [
         Spec("brightness", "difference of mean brightness", "brightness_metrics:BRIGHTNESS", modality="image"),
         Spec("thorough", "takes long", "brightness_metrics:THOROUGH"),
-        Spec("number", "a plain function", "brightness_metrics:number"),
         Spec("whole", "a row of its own", "brightness_metrics:whole"),
         Spec("broken", "raises", "brightness_metrics:BROKEN"),
-        Spec("elsewhere", "of another modality", "brightness_metrics:number", modality="timeseries"),
+        Spec("elsewhere", "of another modality", "brightness_metrics:whole", modality="timeseries"),
     ]
 """
 
@@ -32,9 +31,6 @@ from synthgen.api import Metric
 def brightness(real, synthetic, context):
     assert len(real) == len(synthetic)
     return abs(float(real["image"].mean()) - float(synthetic["image"].mean()))
-
-def number(real, synthetic, context):
-    return brightness(real, synthetic, context)
 
 def whole(real, synthetic, context):
     return {"value": 1.0, "ci": (0.5, 1.5), "floor": 1.0, "better": "higher"}
@@ -89,10 +85,8 @@ def test_its_interval_is_as_wide_as_that_of_a_difference_of_means(found, sides):
     assert row.ci[1] - row.ci[0] < 2 * 1.96 * np.hypot(*spread) * 1.4
 
 
-def test_a_plain_function_may_return_a_number_or_a_row_and_what_raises_is_a_row_with_its_error(found):
+def test_a_plain_function_returns_a_row_and_what_raises_is_a_row_with_its_error(found):
     rows = {row.name: row for row in found.rows}
-    assert rows["number"].value == rows["brightness"].value
-    assert rows["number"].floor_ci is not None
     assert rows["whole"].ci == (0.5, 1.5)
     assert rows["broken"].error == "RuntimeError: no luck"
     assert "elsewhere" not in rows
@@ -114,7 +108,7 @@ def test_its_definition_reaches_the_page_and_its_direction_the_gates(found):
         "a textbook",
     )
     section = next(section for section in sections_of(found.rows) if section["title"] == "From plugins")
-    assert {"brightness", "number", "whole", "broken"} == {row["name"] for row in section["rows"]}
+    assert {"brightness", "whole", "broken"} == {row["name"] for row in section["rows"]}
     check_gates({"brightness": 1000.0})
     (gate,) = judge_gates({"brightness": 1000.0}, found.rows, {})
     assert gate["demanded"] == "at most"
