@@ -59,7 +59,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def render(facts: Mapping[str, Any], *, findings: Sequence[Finding], training: Sequence[Picture], config: RunConfig) -> str:
+def render(
+    facts: Mapping[str, Any], *, findings: Sequence[Finding], training: Sequence[Picture], config: RunConfig
+) -> str:
     """The page as text; every string that comes from data is escaped."""
     environment = Environment(
         loader=PackageLoader("synthgen.evaluation"),
