@@ -169,6 +169,11 @@ class TrainConfig(_Section):
     noise_curriculum: float = Field(0.0, ge=0, le=1, description="share of training from high noise levels to all")
     sample_checks: int = Field(4, ge=0, description="times in a run that samples are checked for copies and collapse")
     sample_grids: bool = Field(False, description="keep a picture of each check's samples in RUN/samples")
+    dp_epsilon: float | None = Field(None, gt=0, description="differential privacy: epsilon; with dp_delta")
+    dp_delta: float | None = Field(None, gt=0, lt=1, description="differential privacy: delta, below 1 / records")
+    dp_public: str | None = Field(
+        None, description="differential privacy: public data of the same kind, from which scaling is learnt"
+    )
     early_stop: bool = Field(True, description="stop when the held-out loss has turned up, or samples turn into copies")
     loggers: tuple[str, ...] = Field((), description="where else metrics go: tensorboard, wandb, mlflow, or a plugin's")
 

@@ -32,6 +32,9 @@ class ImageCodec:
         schema: of the images.
     """
 
+    public_defaults = True
+    """Usable without `fit`, with a fixed scale that follows from no record; private training relies on it."""
+
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         channels = schema.shape[0]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["describe_run", "train"]
 
 _DATA = "How the data is read"
+_PRIVACY = "Differential privacy"
 
 
 @reporting
@@ -58,6 +59,20 @@ def train(
     continued: Annotated[
         Path | None,
         typer.Option("--continue", metavar="RUN", help="Learn --data beside what RUN knows; say what it forgot."),
+    ] = None,
+    dp_epsilon: Annotated[
+        float | None,
+        typer.Option(metavar="E", help="Differential privacy: how much one record may show.", rich_help_panel=_PRIVACY),
+    ] = None,
+    dp_delta: Annotated[
+        float | None,
+        typer.Option(
+            metavar="D", help="And with which failure probability; below 1/records.", rich_help_panel=_PRIVACY
+        ),
+    ] = None,
+    dp_public: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Public data to learn the scaling from.", rich_help_panel=_PRIVACY),
     ] = None,
     config: ConfigFileOption = None,
     assignments: SetOption = None,
@@ -118,6 +133,9 @@ def train(
             "train.minutes": minutes,
             "train.samples": samples,
             "train.seed": seed,
+            "train.dp_epsilon": dp_epsilon,
+            "train.dp_delta": dp_delta,
+            "train.dp_public": dp_public,
         },
     )
     from synthgen.training import train as train_run

@@ -49,8 +49,7 @@ def run_card(facts: Mapping[str, Any], config: RunConfig, schema: Schema) -> str
         f"| tuned from | the model {tuned[:12]}, for one or two network evaluations a record |" if tuned else None,
         f"| seed | {config.train.seed} |",
         "",
-        "Membership in the training set can be inferred from a generative model; this one carries no formal guarantee",
-        "of privacy. `synthgen evaluate` measures what can be measured.",
+        _privacy(facts.get("privacy")),
     ]
     if facts["quality"]:
         lines += ["", "## What was found in the data", "", *[f"- {finding}" for finding in facts["quality"]]]
@@ -59,3 +58,12 @@ def run_card(facts: Mapping[str, Any], config: RunConfig, schema: Schema) -> str
     if facts["notes"]:
         lines += ["", "## What was noted about the data", "", *[f"- {note}" for note in facts["notes"]]]
     return "\n".join(line for line in lines if line is not None) + "\n"
+
+
+def _privacy(guarantee: Mapping[str, Any] | None) -> str:
+    if guarantee is not None:
+        return str(guarantee["statement"])
+    return (
+        "Membership in the training set can be inferred from a generative model; this one carries no formal guarantee\n"
+        "of privacy. `synthgen evaluate` measures what can be measured."
+    )

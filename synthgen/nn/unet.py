@@ -144,4 +144,6 @@ def _laid_out(x: Tensor) -> Tensor:
     """x in the layout that is fastest where it lies: see `synthgen.nn.blocks`."""
     if x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return x
+    if torch._C._functorch.is_functorch_wrapped_tensor(x):
+        return x  # torch.func.vmap has no channels-last layout; private training takes gradients with it
     return (x.unsqueeze(2) if x.ndim == 3 else x).contiguous(memory_format=torch.channels_last)

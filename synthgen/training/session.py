@@ -38,6 +38,7 @@ from synthgen.training.monitor import noise_profile
 from synthgen.training.place import clear, place
 from synthgen.training.precision import choose_device, choose_precision, seconds_a_step
 from synthgen.training.prepare import Prepared, prepare
+from synthgen.training.private import train_privately
 from synthgen.training.starting import adapt, freeze, take_weights
 from synthgen.training.state import load_checkpoint, save_checkpoint
 from synthgen.training.watching import Watching
@@ -84,6 +85,12 @@ def _train_in(
             )
         if facts["status"] == "finished":
             return Run.open(path)
+    if dict(overrides.get("train", {})).get("dp_epsilon") is not None:
+        if init is not None or continued is not None:
+            raise ConfigError(
+                "differential privacy starts from fresh weights: those of another run may hold the same records"
+            )
+        return train_privately(path, request, overrides, progress)
     begun = _settled_before(path)
     asked = overrides if begun is None else begun
     old = None if continued is None else Run.open(continued)
