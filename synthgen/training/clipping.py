@@ -78,7 +78,7 @@ def clipped_sum(
     each = vmap(grad(of_one), in_dims=(None, 0, 0, 0, 0, 0), randomness="different")
     observed = torch.ones_like(batch.x) if batch.observed is None else batch.observed
     total = {name: torch.zeros_like(value) for name, value in parameters.items()}
-    for rows in torch.arange(len(batch.x)).split(part) if len(batch.x) else ():
+    for rows in torch.split(torch.arange(len(batch.x)), part) if len(batch.x) else ():
         conditions = {name: values[rows] for name, values in batch.conditions.items()}
         with sdpa_kernel(SDPBackend.MATH):  # the one kind of attention that vmap takes as a whole
             gradients = each(parameters, batch.x[rows], sigma[rows], noise[rows], observed[rows], conditions)

@@ -10,13 +10,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
 from synthgen.config import RunConfig
 from synthgen.errors import ConfigError
 
-__all__ = ["Guarantee", "plan_guarantee", "refuse_batch_statistics", "refuse_what_breaks_privacy"]
+__all__ = [
+    "Guarantee",
+    "plan_guarantee",
+    "refuse_batch_statistics",
+    "refuse_what_breaks_privacy",
+    "wants_privacy",
+]
 
 _ORDERS = [1 + x / 10 for x in range(1, 100)] + list(range(12, 64)) + [2**k for k in range(6, 13)]
 """Of the divergences; the high ones serve few steps with much noise."""
@@ -40,6 +47,12 @@ _REFUSED: Mapping[str, tuple[Callable[[RunConfig], bool], str]] = {
         lambda config: config.optim.accumulate > 1,
         "gradients are taken record by record already; memory does not grow with optim.batch_size",
     ),
+    "ema.choose": (
+        lambda config: config.ema.choose != "held-out",
+        "the width would follow from the records; the middle one of ema.widths stays",
+    ),
+    "ema.snapshots": (lambda config: config.ema.snapshots > 0, "the middle one of ema.widths stays"),
+    "train.loggers": (lambda config: bool(config.train.loggers), "nothing is published while training"),
     "train.precision": (
         lambda config: config.train.precision in ("bf16", "fp16"),
         "gradients are clipped in fp32",
@@ -78,6 +91,23 @@ class Guarantee:
             "divergences). It covers the run and everything generated from it; it does not cover what was computed "
             "from the private records afterwards, such as a report or anomaly scores."
         )
+
+
+def wants_privacy(overrides: Mapping[str, Any]) -> bool:
+    """Whether a guarantee is asked for.
+
+    Raises:
+        ConfigError: a part of one is, without epsilon.
+    """
+    asked = dict(overrides.get("train", {}))
+    if asked.get("dp_epsilon") is not None:
+        return True
+    for key in ("dp_delta", "dp_public"):
+        if asked.get(key) is not None:
+            raise ConfigError(
+                f"train.{key} without train.dp_epsilon guarantees nothing", hint="Add --dp-epsilon, or leave it out."
+            )
+    return False
 
 
 def refuse_what_breaks_privacy(config: RunConfig) -> None:

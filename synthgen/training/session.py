@@ -32,6 +32,7 @@ from synthgen.nn.lora import merged
 from synthgen.plugins import plugin_host
 from synthgen.training.averages import Averages
 from synthgen.training.continuing import Forgetting
+from synthgen.training.guarantee import wants_privacy
 from synthgen.training.keeping import Kept
 from synthgen.training.loop import Step, Trainer
 from synthgen.training.monitor import noise_profile
@@ -85,7 +86,7 @@ def _train_in(
             )
         if facts["status"] == "finished":
             return Run.open(path)
-    if dict(overrides.get("train", {})).get("dp_epsilon") is not None:
+    if wants_privacy(overrides):
         if init is not None or continued is not None:
             raise ConfigError(
                 "differential privacy starts from fresh weights: those of another run may hold the same records"

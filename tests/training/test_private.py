@@ -146,6 +146,8 @@ PRIVATE = {"modality": "image", "noise": {"sigma_max": 20.0}, "train": {"dp_epsi
         ("train", {"data_curriculum": 0.5}, "train.data_curriculum cannot be used"),
         ("train", {"precision": "bf16"}, "train.precision cannot be used"),
         ("data", {"balance": 0.5}, "data.balance cannot be used"),
+        ("ema", {"choose": "utility"}, "ema.choose cannot be used"),
+        ("train", {"loggers": ("tensorboard",)}, "train.loggers cannot be used"),
         ("optim", {"accumulate": 2}, "optim.accumulate cannot be used"),
     ],
 )
@@ -153,6 +155,11 @@ def test_what_would_break_the_guarantee_is_refused_with_the_reason(section, choi
     config = resolve([{**PRIVATE, section: {**PRIVATE.get(section, {}), **choice}}])
     with pytest.raises(ConfigError, match=reason):
         refuse_what_breaks_privacy(config)
+
+
+def test_a_delta_without_an_epsilon_is_refused_instead_of_guaranteeing_nothing(tmp_path):
+    with pytest.raises(ConfigError, match=r"train\.dp_delta without train\.dp_epsilon"):
+        train({"modality": "image", "train": {"dp_delta": 1e-5}}, out=tmp_path / "run")
 
 
 def test_batch_statistics_are_refused_and_group_normalisation_is_not():
