@@ -22,7 +22,7 @@ from torch import nn
 from synthgen.config import RunConfig, dump_toml, merge, resolve
 from synthgen.diffusion.consistency import consistency_loss, nearness
 from synthgen.diffusion.guidance import drop
-from synthgen.errors import TrainingError, UsageError
+from synthgen.errors import ConfigError, TrainingError, UsageError
 from synthgen.io.atomic import make_directory, sha256_of, write_text
 from synthgen.io.card import run_card, versions
 from synthgen.io.run import Run, build_denoiser, load_tensors, save_tensors
@@ -62,6 +62,10 @@ def distill(
         ConfigError, RunError, TrainingError: see `synthgen.errors`.
     """
     source = Run.newest() if run is None else run if isinstance(run, Run) else Run.open(run)
+    if source.facts.get("privacy"):
+        raise ConfigError(
+            f"{source.path} was trained with differential privacy; distilling reads the records again and would void it"
+        )
     path = source.path.with_name(source.path.name + "-distilled") if out is None else Path(out)
     if path.exists():
         if not force or not (path / "run.json").exists():

@@ -20,6 +20,7 @@ from synthgen.nn.dit import DiT
 from synthgen.nn.unet import UNet
 from synthgen.training import train
 from synthgen.training.clipping import _poisson_batch, clipped_sum
+from synthgen.training.distilling import distill
 from synthgen.training.guarantee import plan_guarantee, refuse_batch_statistics, refuse_what_breaks_privacy
 
 pytest.importorskip("opacus", reason="opacus is not installed")
@@ -249,3 +250,8 @@ def test_another_runs_weights_are_no_start(runs, tmp_path):
     options = json.loads(json.dumps(runs[0].facts["request"]["overrides"]))
     with pytest.raises(ConfigError, match="fresh weights"):
         train(options, out=tmp_path / "run", init=runs[0].path)
+
+
+def test_distilling_a_private_run_would_void_its_guarantee(runs, tmp_path):
+    with pytest.raises(ConfigError, match="reads the records again"):
+        distill(runs[0], out=tmp_path / "run")
