@@ -47,6 +47,11 @@ _REFUSED: Mapping[str, tuple[Callable[[RunConfig], bool], str]] = {
         lambda config: config.optim.accumulate > 1,
         "gradients are taken record by record already; memory does not grow with optim.batch_size",
     ),
+    "noise.adaptive": (lambda config: config.noise.adaptive, "the density would follow from the losses of the records"),
+    "loss.contrastive": (
+        lambda config: config.loss.contrastive > 0,
+        "one record's loss would hold the others of its batch",
+    ),
     "ema.choose": (
         lambda config: config.ema.choose != "held-out",
         "the width would follow from the records; the middle one of ema.widths stays",

@@ -14,6 +14,7 @@ from synthgen.api import Batch, Condition
 from synthgen.config import resolve
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.loss import DenoisingLoss
+from synthgen.diffusion.weights import LossWeight
 from synthgen.errors import ConfigError
 from synthgen.generation import generate_records
 from synthgen.nn.dit import DiT
@@ -50,7 +51,7 @@ def subject(request):
     }
     batch = Batch(x, observed, conditions)
     sigma, noise = torch.rand(5, generator=generator) + 0.1, torch.randn(x.shape, generator=generator)
-    return Denoiser(network), DenoisingLoss("edm", False, 0.5), batch, sigma, noise
+    return Denoiser(network), DenoisingLoss(LossWeight("edm", 0.5), uncertainty=False), batch, sigma, noise
 
 
 def one_by_one(denoiser, loss, batch, sigma, noise):
@@ -147,6 +148,8 @@ PRIVATE = {"modality": "image", "noise": {"sigma_max": 20.0}, "train": {"dp_epsi
         ("train", {"data_curriculum": 0.5}, "train.data_curriculum cannot be used"),
         ("train", {"precision": "bf16"}, "train.precision cannot be used"),
         ("data", {"balance": 0.5}, "data.balance cannot be used"),
+        ("noise", {"adaptive": True}, "noise.adaptive cannot be used"),
+        ("loss", {"contrastive": 0.05}, "loss.contrastive cannot be used"),
         ("ema", {"choose": "utility"}, "ema.choose cannot be used"),
         ("train", {"loggers": ("tensorboard",)}, "train.loggers cannot be used"),
         ("optim", {"accumulate": 2}, "optim.accumulate cannot be used"),
