@@ -6,24 +6,50 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from synthgen.evaluation import evaluate, score
+    from synthgen.evaluation import Report, evaluate, score
     from synthgen.evaluation.estimator import Scorer
-    from synthgen.generation import augment, generate, verify
+    from synthgen.generation import Dataset, SyntheticAugmenter, augment, generate, verify
+    from synthgen.generation.sample import FreshSamples, Sample, fresh_samples, sample
     from synthgen.io.run import Run
     from synthgen.training import train
     from synthgen.training.distilling import distill
 
-__all__ = ["Run", "Scorer", "__version__", "augment", "distill", "evaluate", "generate", "score", "train", "verify"]
+__all__ = [
+    "Dataset",
+    "FreshSamples",
+    "Report",
+    "Run",
+    "Sample",
+    "Scorer",
+    "SyntheticAugmenter",
+    "__version__",
+    "augment",
+    "distill",
+    "evaluate",
+    "fresh_samples",
+    "generate",
+    "sample",
+    "score",
+    "train",
+    "verify",
+]
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Dataset": "synthgen.generation",
+    "FreshSamples": "synthgen.generation.sample",
+    "Report": "synthgen.evaluation",
     "Run": "synthgen.io.run",
+    "Sample": "synthgen.generation.sample",
     "Scorer": "synthgen.evaluation.estimator",
+    "SyntheticAugmenter": "synthgen.generation",
     "augment": "synthgen.generation",
     "distill": "synthgen.training.distilling",
     "evaluate": "synthgen.evaluation",
+    "fresh_samples": "synthgen.generation.sample",
     "generate": "synthgen.generation",
+    "sample": "synthgen.generation.sample",
     "score": "synthgen.evaluation",
     "train": "synthgen.training",
     "verify": "synthgen.generation",

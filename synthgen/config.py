@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -35,6 +36,7 @@ __all__ = [
     "load_toml",
     "merge",
     "parse_assignments",
+    "problems",
     "resolve",
 ]
 
@@ -350,15 +352,49 @@ def _toml_value(value: Any) -> str:
 
 
 def _explain(error: ValidationError) -> ConfigError:
-    first = error.errors()[0]
-    path = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
-        reason = first["msg"][0].lower() + first["msg"][1:]
-        return ConfigError(f"configuration key {path}: {reason} (got {first['input']!r})")
-    known = [f"{path.rpartition('.')[0]}.{key}".lstrip(".") for key in _known_keys(path)]
-    close = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
-    hint = f"Did you mean {close[0]}?" if close else "`synthgen config init` prints every key with its meaning."
-    return ConfigError(f"unknown configuration key {path}", hint=hint)
+    (_, message, hint), *more = _faults(error)
+    return ConfigError(message + (f" (and {len(more)} more)" if more else ""), hint=hint)
+
+
+def problems(layers: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+    """Every fault of the merged layers as (path of the key, what is wrong, what to do); none when they are valid."""
+    try:
+        RunConfig.model_validate(merge({}, *layers))
+    except ValidationError as error:
+        return _faults(error)
+    return []
+
+
+def _faults(error: ValidationError) -> list[tuple[str, str, str]]:
+    faults = []
+    for fault in error.errors():
+        path = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            known = [f"{path.rpartition('.')[0]}.{key}".lstrip(".") for key in _known_keys(path)]
+            near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
+            close = difflib.get_close_matches(path, known, n=1, cutoff=0.85) or _elsewhere(path) or near
+            hint = f"Did you mean {close[0]}?" if close else "`synthgen config init` prints every key with its meaning."
+            faults.append((path, f"unknown configuration key {path}", hint))
+            continue
+        reason = fault["msg"][0].lower() + fault["msg"][1:]
+        hint = ""
+        if fault["type"] == "literal_error":
+            values = re.findall(r"'([^']+)'", str(fault.get("ctx", {}).get("expected", "")))
+            close = difflib.get_close_matches(str(fault["input"]), values, n=1)
+            hint = f"Did you mean {close[0]}?" if close else ""
+        faults.append((path, f"configuration key {path}: {reason} (got {fault['input']!r})", hint))
+    return faults
+
+
+def _elsewhere(path: str) -> list[str]:
+    """Keys of this name in other sections: `train.lr` is `optim.lr`."""
+    name = path.rpartition(".")[2]
+    sections = {section for section, field in RunConfig.model_fields.items() if _is_section(field.annotation)}
+    return [f"{section}.{name}" for section in sorted(sections) if name in _known_keys(f"{section}.")]
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, _Section)
 
 
 def _known_keys(path: str) -> list[str]:

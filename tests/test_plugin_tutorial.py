@@ -21,6 +21,7 @@ def test_the_whole_plugin_takes_at_most_80_lines_of_python() -> None:
     assert sum(1 for text in source for line in text.splitlines() if line.strip()) <= 80
 
 
+@pytest.mark.slow
 def test_every_command_of_the_tutorial_works_on_the_modality_and_its_own_test_passes(
     tmp_path: Path, stranger: Any
 ) -> None:

@@ -34,6 +34,7 @@ from synthgen.cli import (
     verify,
 )
 from synthgen.cli.console import as_json
+from synthgen.cli.examples import epilog
 from synthgen.cli.failures import INTERRUPTED, Failure, explain
 from synthgen.cli.label_option import LabelCommand, SyntheticCommand
 from synthgen.cli.plugin_commands import ExtensibleGroup
@@ -70,7 +71,7 @@ for _name, _command, _panel in (
     ("cite", cite.cite, _LOOK),
 ):
     _class = {"generate": LabelCommand, "evaluate": SyntheticCommand}.get(_name)
-    app.command(_name, cls=_class, rich_help_panel=_panel)(_command)
+    app.command(_name, cls=_class, rich_help_panel=_panel, epilog=epilog(_name))(_command)
 app.add_typer(config.app, name="config", rich_help_panel=_LOOK)
 app.add_typer(plugins.app, name="plugins", rich_help_panel=_LOOK)
 

@@ -1,6 +1,7 @@
 """Where a command's words go: the result to stdout, everything else to stderr.
 
-With `--json` the result is one JSON document and nothing else reaches stdout, so that `synthgen ... --json | jq` works.
+With `--json` the result is one JSON document and nothing else reaches stdout, so that `synthgen ... --json | jq` works;
+progress on stderr is then one JSON object a line, `{"event": "train", "kind": "step", "samples": ..., "loss": ...}`.
 An error is a document too: `{"error": {"kind", "message", "hint", "exit_code"}}`.
 """
 
@@ -56,9 +57,9 @@ class Console:
         sys.stdout.flush()
 
     def note(self, text: str) -> None:
-        """A remark for a person, on stderr; silent with `--quiet`."""
+        """A remark for a person, on stderr; silent with `--quiet`, an event of its own with `--json`."""
         if self.verbosity >= 0:
-            self._say(text)
+            self._say(as_line({"event": "note", "text": text}) if self.json else text)
 
     def detail(self, text: str) -> None:
         """A remark for a person who asked for more with `--verbose`."""
@@ -67,7 +68,8 @@ class Console:
 
     def progress(self, title: str) -> Progress:
         """A context manager whose value takes progress events."""
-        return Progress(title, shown=self.verbosity >= 0)
+        events = as_line if self.json else None
+        return Progress(title, shown=self.verbosity >= 0, events=events)
 
     @staticmethod
     def _say(text: str) -> None:
@@ -78,6 +80,11 @@ class Console:
 def as_json(document: Any) -> str:
     """Standard JSON: paths as strings, arrays as lists, NaN and infinity as null."""
     return json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def as_line(document: Any) -> str:
+    """The same on a single line."""
+    return json.dumps(_plain(document), ensure_ascii=False, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import platform
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -61,6 +60,8 @@ def examine(directory: Path | None = None) -> dict[str, Any]:
     Args:
         directory: where runs and data sets would be written; the current one when absent.
     """
+    import platform  # takes 15 ms, which every `--help` would pay
+
     place = directory or Path.cwd()
     versions = _versions()
     probe = probe_torch()
@@ -111,6 +112,8 @@ def _plugins() -> list[dict[str, Any]]:
 
 
 def _cpu() -> dict[str, Any]:
+    import platform
+
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     facts: dict[str, Any] = {"model": platform.processor() or platform.machine(), "cores": available, "features": []}
     try:

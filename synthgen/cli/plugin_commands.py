@@ -15,12 +15,30 @@ from synthgen.errors import PluginError, UsageError
 if TYPE_CHECKING:
     from typer._click.core import Command, Context  # what Typer's own signatures name
 
-__all__ = ["ExtensibleGroup"]
+__all__ = ["ExtensibleGroup", "SuggestingGroup"]
 
 _PANEL = "Commands of plugins"
 
 
-class ExtensibleGroup(TyperGroup):
+class SuggestingGroup(TyperGroup):
+    """A group that answers a mistyped command with the one that may have been meant."""
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
+        """The command.
+
+        Raises:
+            UsageError: there is none of this name.
+        """
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            known = self.list_commands(ctx)
+            close = difflib.get_close_matches(args[0], known, n=1)
+            group = ctx.command_path.partition(" ")[2]
+            hint = f"Did you mean {close[0]}?" if close else f"Try: {ctx.command_path} --help"
+            raise UsageError(f"no such command: {' '.join(filter(None, (group, args[0])))}", hint=hint)
+        return super().resolve_command(ctx, args)
+
+
+class ExtensibleGroup(SuggestingGroup):
     """Our commands, and those that the hook `synthgen_commands` returns."""
 
     def list_commands(self, ctx: Context) -> list[str]:
@@ -42,10 +60,6 @@ class ExtensibleGroup(TyperGroup):
         Raises:
             UsageError: neither knows it, with what may have been meant.
         """
-        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
-            hint = f"Did you mean {close[0]}?" if close else "Try: synthgen --help"
-            raise UsageError(f"no such command: {args[0]}", hint=hint)
         name, command, rest = super().resolve_command(ctx, args)
         if name is None or super().get_command(ctx, name) is not None:
             return name, command, rest

@@ -13,13 +13,14 @@ from typing import Annotated
 import typer
 
 from synthgen.cli.console import Console, reporting
+from synthgen.cli.plugin_commands import SuggestingGroup
 from synthgen.cli.scaffold import KINDS, scaffold
 from synthgen.cli.table import table
 from synthgen.errors import UsageError
 
 __all__ = ["app"]
 
-app = typer.Typer()
+app = typer.Typer(cls=SuggestingGroup)
 
 
 @app.callback(invoke_without_command=True)

@@ -3,21 +3,22 @@
 Events are mappings as `synthgen.train`, `generate`, `evaluate` and `score` emit them: how far (`samples`, `records` or
 `done`), of how many (`total`), or the share done where time is the budget (`progress`), what was measured (`loss`,
 `held_out`), and which `stage` of several has begun. Rate and remaining time are worked out here, unless an event that
-begins a stage says how many seconds are `remaining` in all.
+begins a stage says how many seconds are `remaining` in all. A `preview` is a function that makes a few records; it is
+called where the terminal can show them, and not elsewhere.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-if TYPE_CHECKING:
-    from rich.progress import Progress as RichProgress
+from synthgen.cli.strip import can_show_pictures, strip
 
-__all__ = ["Progress", "describe"]
+__all__ = ["Progress", "describe", "duration"]
 
 _PLAIN_INTERVAL = 10.0
 _LIVE_INTERVAL = 0.1
@@ -30,12 +31,14 @@ class Progress:
     Args:
         title: what is going on.
         shown: False: takes events and stays silent.
+        events: an event as one line of text for programs, written for each event instead of the bar; None: for people.
     """
 
-    def __init__(self, title: str, *, shown: bool) -> None:
+    def __init__(self, title: str, *, shown: bool, events: Callable[[Mapping[str, Any]], str] | None = None) -> None:
         self.title = title
-        self._shown = shown
-        self._bar: RichProgress | None = None
+        self._shown = shown and events is None
+        self._events = events if shown else None
+        self._bar: Any = None
         self._stage: object = None
         self._begin()
 
@@ -62,6 +65,10 @@ class Progress:
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         """Take one event."""
+        preview = event.get("preview")
+        event = {key: value for key, value in event.items() if key != "preview"}
+        if self._events is not None:
+            self._print(self._events({"event": self.title, **event}))
         stage = event.get("stage")
         if stage is not None and stage != self._stage:
             self._enter(str(stage), event)
@@ -72,6 +79,8 @@ class Progress:
             return
         if text := event.get("message"):
             self._print(f"{self.title}: {text}")
+        if preview is not None and self._bar is not None and can_show_pictures(os.environ):
+            self._bar.strip = "\n".join(strip(preview()))
         now = time.monotonic()
         if self._bar is None:
             if now - self._spoke >= _PLAIN_INTERVAL:
@@ -133,14 +142,14 @@ def describe(
     if share is not None and share < 1:
         gained = share - (_share(since or {}) or 0)
         if "remaining" in facts:
-            parts.append(f"{_duration(float(facts['remaining']))} left")
+            parts.append(f"{duration(float(facts['remaining']))} left")
         elif gained > 0:
-            parts.append(f"{_duration(seconds * (1 - share) / gained)} left")
+            parts.append(f"{duration(seconds * (1 - share) / gained)} left")
     if "loss" in facts:
         parts.append(f"loss {float(facts['loss']):.4f}")
     if "held_out" in facts:
         parts.append(f"held-out {float(facts['held_out']):.4f}")
-    return ", ".join(parts) or _duration(seconds)
+    return ", ".join(parts) or duration(seconds)
 
 
 def _news(facts: Mapping[str, Any]) -> list[Any]:
@@ -164,7 +173,8 @@ def _unit(facts: Mapping[str, Any]) -> str:
     return next((key for key in ("records", "samples") if key in facts), "")
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """In words: `12 s`, `3 min 05 s`, `2 h 10 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -173,12 +183,23 @@ def _duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def _live_bar() -> RichProgress:
+def _live_bar() -> Any:
     from rich.console import Console as RichConsole
     from rich.progress import BarColumn, SpinnerColumn, TaskProgressColumn, TextColumn
     from rich.progress import Progress as RichProgress
+    from rich.text import Text
 
-    return RichProgress(
+    class Bar(RichProgress):
+        """The bar, and below it what the model makes by now."""
+
+        strip = ""
+
+        def get_renderables(self) -> Iterable[Any]:
+            yield from super().get_renderables()
+            if self.strip:
+                yield Text.from_ansi(self.strip)
+
+    return Bar(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),

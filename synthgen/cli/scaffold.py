@@ -7,7 +7,6 @@ called `package` becomes the Python package.
 from __future__ import annotations
 
 import re
-from importlib import resources
 from pathlib import Path
 
 from synthgen.errors import UsageError
@@ -78,7 +77,7 @@ def _filled(text: str, words: dict[str, str]) -> str:
 
 def _templates(folder: str) -> list[tuple[str, str]]:
     """(path without the suffix, text) of every template below a folder."""
-    root = Path(str(resources.files("synthgen.cli"))) / "templates" / folder
+    root = Path(__file__).parent / "templates" / folder
     found = sorted(root.rglob(f"*{_SUFFIX}"))
     return [
         (path.relative_to(root).as_posix().removesuffix(_SUFFIX), path.read_text(encoding="utf-8")) for path in found

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from synthgen.cli.completion import complete_names, complete_runs
+
 __all__ = [
     "AnomalyLabelOption",
     "ConfigFileOption",
@@ -31,11 +33,17 @@ ModalityOption = Annotated[
         "-m",
         metavar="NAME",
         help="image, timeseries, mask, vectors, ...: `synthgen list modalities`.",
+        autocompletion=complete_names("modalities"),
     ),
 ]
 RunOption = Annotated[
     Path | None,
-    typer.Option("--run", metavar="RUN", help="Directory of a trained run; the newest in runs/ when absent."),
+    typer.Option(
+        "--run",
+        metavar="RUN",
+        help="Directory of a trained run; the newest in runs/ when absent.",
+        autocompletion=complete_runs,
+    ),
 ]
 DataOption = Annotated[
     str | None,
@@ -74,7 +82,12 @@ StepsOption = Annotated[
 ]
 SamplerOption = Annotated[
     str | None,
-    typer.Option("--sampler", metavar="S", help="Name from `synthgen list samplers`; the run's when absent."),
+    typer.Option(
+        "--sampler",
+        metavar="S",
+        help="Name from `synthgen list samplers`; the run's when absent.",
+        autocompletion=complete_names("samplers"),
+    ),
 ]
 
 

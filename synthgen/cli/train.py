@@ -1,6 +1,9 @@
 """`synthgen train`: data in, a run directory out.
 
 `--json`: `{"run", "modality", "preset", "data", "records", "labels", "samples", "held_out", "seconds", "fingerprint"}`.
+With `--explain` nothing is trained, and it is `{"data", "choices": [{"key", "value", "default", "origin", "reason"}],
+"records", "split", "shape", "labels", "notes", "parameters", "precision", "device", "seconds_a_step",
+"samples_a_second", "estimated_seconds"}`; `origin` is `default`, `data`, `preset`, `user` or `measured`.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from synthgen.cli.shared_options import (
     ModalityOption,
     SetOption,
 )
+from synthgen.cli.train_explained import explained, explained_document
 from synthgen.cli.user_layers import checked_layers
 from synthgen.errors import UsageError
 
@@ -74,6 +78,10 @@ def train(
         str | None,
         typer.Option(metavar="PATH", help="Public data to learn the scaling from.", rich_help_panel=_PRIVACY),
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Say what would be chosen, why, and how long it would take."),
+    ] = False,
     config: ConfigFileOption = None,
     assignments: SetOption = None,
     force: ForceOption = False,
@@ -138,6 +146,13 @@ def train(
             "train.dp_public": dp_public,
         },
     )
+    if explain:
+        from synthgen.io.run import Run
+        from synthgen.training.explaining import explain as explain_run
+
+        explanation = explain_run(overrides, None if continued is None else Run.open(continued))
+        console.result(explained(explanation), explained_document(explanation))
+        return
     from synthgen.training import train as train_run
 
     with console.progress("train") as progress:

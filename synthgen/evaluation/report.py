@@ -20,6 +20,7 @@ from synthgen.evaluation.measurement import Measured, ask_model, expected_work, 
 from synthgen.evaluation.metric import MetricRow
 from synthgen.evaluation.presentation import Finding
 from synthgen.evaluation.verdict import answer, sentences
+from synthgen.io import notebook
 
 if TYPE_CHECKING:
     from synthgen.io.run import Run
@@ -53,6 +54,16 @@ class Report:
         """The page."""
         return self.path / "report.html"
 
+    def _repr_html_(self) -> str:
+        """For notebooks: the answers, and a row for each metric; the page itself is at `html`."""
+        rows = [
+            (row.label, *(_short(value) for value in (row.value, row.ci, row.floor)), row.error or "")
+            for row in self.metrics
+        ]
+        answers = {str(number): sentence for number, sentence in enumerate(self.verdict, 1)}
+        table = notebook.rows_table(("metric", "value", "95 % interval", "floor", "error"), rows)
+        return notebook.facts_table(f"report {self.html}", answers) + table
+
     def row(self, name: str) -> MetricRow:
         """The row of this name, of the first data set.
 
@@ -63,6 +74,12 @@ class Report:
             if row.name == name:
                 return row
         raise KeyError(name)
+
+
+def _short(value: float | tuple[float, float] | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3g}" if isinstance(value, int | float) else " to ".join(f"{end:.3g}" for end in value)
 
 
 def made_by(synthetic: Path | None) -> Path | None:

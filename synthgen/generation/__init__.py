@@ -6,18 +6,34 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from synthgen.generation.augmenter import SyntheticAugmenter
     from synthgen.generation.augmenting import augment
     from synthgen.generation.dataset import Dataset
     from synthgen.generation.generating import generate, generate_records
+    from synthgen.generation.sample import Sample, fresh_samples, sample
     from synthgen.generation.verifying import verify
 
-__all__ = ["Dataset", "augment", "generate", "generate_records", "verify"]
+__all__ = [
+    "Dataset",
+    "Sample",
+    "SyntheticAugmenter",
+    "augment",
+    "fresh_samples",
+    "generate",
+    "generate_records",
+    "sample",
+    "verify",
+]
 
 _HOMES = {
     "Dataset": "synthgen.generation.dataset",
+    "Sample": "synthgen.generation.sample",
+    "SyntheticAugmenter": "synthgen.generation.augmenter",
     "augment": "synthgen.generation.augmenting",
+    "fresh_samples": "synthgen.generation.sample",
     "generate": "synthgen.generation.generating",
     "generate_records": "synthgen.generation.generating",
+    "sample": "synthgen.generation.sample",
     "verify": "synthgen.generation.verifying",
 }
 

@@ -15,9 +15,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from synthgen import registry
 from synthgen.api import Source
+from synthgen.config import DataConfig
 from synthgen.data.opening import open_source, relabel
-from synthgen.errors import DatasetError
+from synthgen.errors import DatasetError, SynthgenError
+from synthgen.io import notebook
 
 if TYPE_CHECKING:
     from synthgen.io.run import Run
@@ -73,6 +78,28 @@ class Dataset:
                     "value_columns": (), "window": None, "stride": None, "group_column": None, "image_size": None}
         )  # fmt: skip
         return relabel(open_source(run.schema.modality, options), run.schema)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: where it is and what it holds, and the first records as pictures where they can be read."""
+        counts = self.provenance.get("labels") or {}
+        facts = {
+            "records": f"{self.n:,}",
+            "labels": ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none",
+            "format": self.format,
+            "run": self.provenance.get("run", ""),
+            "seed": self.provenance.get("seed", ""),
+            "path": self.path,
+        }
+        return notebook.facts_table(f"data set {self.path.name}", facts) + self._pictures()
+
+    def _pictures(self) -> str:
+        try:
+            modality = json.loads((self.path / "plan.json").read_text(encoding="utf-8"))["modality"]
+            source = open_source(modality, DataConfig(path=str(self.path)))
+            first = source.read(np.arange(min(len(source), notebook.SHOWN)))
+        except (SynthgenError, OSError, ValueError, KeyError):
+            return ""
+        return notebook.gallery(registry.modality(modality), first, source.schema)
 
     @classmethod
     def newest(cls, run: Run, root: Path = SYNTHETIC_ROOT) -> Dataset | None:

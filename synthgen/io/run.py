@@ -23,7 +23,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import torch
@@ -39,8 +39,12 @@ from synthgen.data.opening import open_source, relabel
 from synthgen.data.split import Split
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.errors import DataError, RunError, SynthgenError
+from synthgen.io import notebook
 from synthgen.io.atomic import atomic_file, sha256_of
 from synthgen.seeding import uniform
+
+if TYPE_CHECKING:
+    import synthgen
 
 __all__ = ["Run", "build_denoiser", "load_tensors", "save_tensors"]
 
@@ -191,6 +195,36 @@ class Run:
                 hint=hint,
             )
         return source if source.schema.labels == self.schema.labels else relabel(source, self.schema)
+
+    def generate(self, n: int | None = None, **options: Any) -> synthgen.Sample:
+        """Synthetic records in memory: `run.generate(n=1000, label="cat").pandas()`; options as `synthgen.sample`."""
+        import synthgen  # generation lies above this layer; its public name loads on use
+
+        return synthgen.sample(self, n=n, **options)
+
+    def as_dataset(self, **options: Any) -> synthgen.FreshSamples:
+        """A torch dataset that makes records as they are asked for; options as `synthgen.fresh_samples`."""
+        import synthgen
+
+        return synthgen.fresh_samples(self, **options)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what was trained on what, and the losses."""
+        facts = {
+            "data": self.config.data.path,
+            "training records": f"{self.facts['split']['train']:,}",
+            "shape": " x ".join(map(str, self.schema.shape)),
+            "labels": ", ".join(self.schema.labels) or "none",
+            "network": f"{self.config.network.name}, {self.facts['parameters']:,} parameters",
+            "trained": f"{self.facts['samples']:,} samples in {self.facts['seconds']:.0f} s; {self.facts['ended']}",
+            "path": self.path,
+        }
+        kinds = {"step": "training", "held_out": "held-out"}
+        losses = {
+            name: [(row["samples"], row["loss"]) for row in self.history() if row.get("kind") == kind]
+            for kind, name in kinds.items()
+        }
+        return notebook.facts_table(f"run {self.path.name}: {self.config.modality}", facts) + notebook.curve(losses)
 
     def history(self) -> list[dict[str, Any]]:
         """The rows of `metrics.jsonl`."""

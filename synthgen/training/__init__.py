@@ -35,7 +35,8 @@ def train(
         force: replace what stands at `out`.
         init: a run whose weights are the start, as far as names and shapes agree; classes go by name.
         continued: a run that learns the new data or classes beside what it knows; its modality is taken over.
-        progress: called with train events (`kind`, `samples`, `total`, `seconds`, `loss`, `held_out`, ...).
+        progress: called with train events (`kind`, `samples`, `total`, `seconds`, `loss`, `held_out`, ...);
+            with `held_out` comes `preview`, a function that makes a few records with the averaged weights.
 
     Raises:
         ConfigError, DataError, PluginError, RunError, StorageError, TrainingError: see `synthgen.errors`.

@@ -380,8 +380,8 @@ class _Session:
             "run": str(self.path),
             **more,
         }
-        if self.progress is not None:
-            self.progress(event)
+        if self.progress is not None:  # a preview costs time, so it is made by whoever can show it
+            self.progress({**event, "preview": self.watching.preview} if kind == "held_out" else event)
         plugin_host().notify("synthgen_train_event", event=event)
         for record, logger in self.loggers:
             with plugin_host().isolated(record.plugin, f"logger {record.spec.name}"):

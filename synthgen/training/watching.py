@@ -22,6 +22,7 @@ from synthgen.io.atomic import write_bytes
 from synthgen.training.loop import Step, Trainer
 from synthgen.training.monitor import HeldOut, HeldOutLoss, Turn
 from synthgen.training.prepare import Prepared
+from synthgen.training.preview import Preview, make_preview
 from synthgen.training.sample_watch import SampleCheck, SampleWatch
 from synthgen.training.sampling import judged, sample
 
@@ -114,6 +115,12 @@ class Watching:
             real=p.source.read(p.split.watched),
             seed=config.train.seed,
         )
+
+    def preview(self) -> Preview:
+        """A few records of the middle average, to look at."""
+        average = self._with(self.trainer.ema.state(self._middle_width))
+        trainer = self.trainer
+        return make_preview(self.prepared, trainer.config, average, device=trainer.device, precision=trainer.precision)
 
     def state(self) -> dict[str, Any]:
         """JSON-able counters; `best` goes beside them."""
