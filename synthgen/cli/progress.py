@@ -103,7 +103,7 @@ class Progress:
             self._bar.update(self._task, description=f"{self.title}: {stage}", completed=0, total=None, facts="")
         elif self._shown:
             left = event.get("remaining")
-            self._print(f"{self.title}: {stage}" + ("" if left is None else f", {_duration(float(left))} left"))
+            self._print(f"{self.title}: {stage}" + ("" if left is None else f", {duration(float(left))} left"))
 
     def _say(self) -> None:
         self._spoke = time.monotonic()
