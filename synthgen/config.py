@@ -389,8 +389,8 @@ def _faults(error: ValidationError) -> list[tuple[str, str, str]]:
 def _elsewhere(path: str) -> list[str]:
     """Keys of this name in other sections: `train.lr` is `optim.lr`."""
     name = path.rpartition(".")[2]
-    sections = {section for section, field in RunConfig.model_fields.items() if _is_section(field.annotation)}
-    return [f"{section}.{name}" for section in sorted(sections) if name in _known_keys(f"{section}.")]
+    sections = [section for section, field in RunConfig.model_fields.items() if _is_section(field.annotation)]
+    return [f"{section}.{name}" for section in sections if name in _known_keys(f"{section}.")]
 
 
 def _is_section(annotation: Any) -> bool:
