@@ -1,7 +1,7 @@
 """How much memory and time the report's neighbours take: every synthetic record's nearest training record.
 
-The promise is 100,000 against 100,000 records within 4 GiB. Records are digits under random small shifts of grey, so that
-there are neighbours to be found, in as many dimensions as asked for.
+The promise is 100,000 against 100,000 records within 4 GiB. Records are digits under random small shifts of grey, so
+that there are neighbours to be found, in as many dimensions as asked for.
 
     python benchmarks/neighbours_at_scale.py --records 100000 --dimensions 64
     python benchmarks/neighbours_at_scale.py --records 100000 --dimensions 784

@@ -17,7 +17,7 @@ import numpy as np
 from synthgen_image.judge import SvmJudge
 from synthgen_image.modality import ImageModality
 
-from synthgen.api import Judge, Records, Schema
+from synthgen.api import Judge, Modality, Records, Schema
 from synthgen.config import DataConfig
 from synthgen.data.opening import open_source
 from synthgen.evaluation.cache import Cache
@@ -145,14 +145,22 @@ FAULTS: Mapping[str, Fault] = {
 }
 
 
-def calibrate(sides: Sides, *, seed: int, draws: int = 100) -> dict[str, dict[str, Any]]:
+def calibrate(
+    sides: Sides, *, seed: int, draws: int = 100, modality: Modality | None = None
+) -> dict[str, dict[str, Any]]:
     """What the report says of the clean set and of each fault.
+
+    Args:
+        sides: a split.
+        seed: of the faults.
+        draws: bootstrap samples.
+        modality: makes embedder and judge; None: images with a support-vector machine.
 
     Returns:
         Name of the set -> `decisions` by question, and for faults `caught` and the row's `value`, `ci` and `floor`.
     """
     cache = Cache()
-    modality = QuickImages()
+    modality = modality or QuickImages()
     found: dict[str, dict[str, Any]] = {}
 
     def report(records: Records) -> tuple[Rows, dict[str, str]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,9 +43,9 @@ class Draw:
 class Comparison:
     """Equal-sized feature sets `(n, d)` of training, held-out and synthetic records, with labels if there are any."""
 
-    train: Array
-    holdout: Array
-    synthetic: Array
+    train: NDArray[Any]
+    holdout: NDArray[Any]
+    synthetic: NDArray[Any]
     holdout_label: NDArray[np.int64] | None = None
     synthetic_label: NDArray[np.int64] | None = None
     train_label: NDArray[np.int64] | None = None

@@ -193,9 +193,10 @@ def _two_sample_rows(features: Comparison, records: Comparison, seed: int, draws
     n = min(features.n, _PROBE_LIMIT)
     if n < 10:
         raise ValueError(f"{n} records a side are too few for a two-sample test; 10 are needed")
-    holdout = (features.holdout[:n], records.holdout[:n])
-    ours = classifier_two_sample((features.synthetic[:n], records.synthetic[:n]), holdout, seed=seed)
-    real = classifier_two_sample((features.train[:n], records.train[:n]), holdout, seed=seed)
+    plain = [side[:n].astype(np.float64) for side in (records.train, records.holdout, records.synthetic)]
+    holdout = (features.holdout[:n], plain[1])
+    ours = classifier_two_sample((features.synthetic[:n], plain[2]), holdout, seed=seed)
+    real = classifier_two_sample((features.train[:n], plain[0]), holdout, seed=seed)
 
     def row(name: str, found: TwoSample, floor: TwoSample, note: str, **facts: Any) -> MetricRow:
         facts = {

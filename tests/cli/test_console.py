@@ -87,6 +87,8 @@ def test_a_description_has_rate_remaining_time_and_losses() -> None:
 def test_a_description_without_a_known_end_has_no_remaining_time() -> None:
     assert describe({"records": 30}, 10.0) == "30 records, 3.0/s"
     assert describe({}, 3700) == "1 h 01 min"
+    # An event that knows how long the whole takes is believed, whatever this stage's own clock says.
+    assert describe({"progress": 0.5, "remaining": 75.0}, 1.0) == "1 min 15 s left"
 
 
 def test_tables_align() -> None:

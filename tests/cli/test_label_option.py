@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from synthgen.cli.label_option import LabelCommand, chosen_labels
+from synthgen.cli.label_option import LabelCommand, SyntheticCommand, chosen_labels
 from synthgen.errors import UsageError
 
 
@@ -66,3 +66,25 @@ def test_other_options_keep_their_values() -> None:
 
     CliRunner().invoke(app, ["--out", "here", "--label", "x", "y", "--n", "-5"], catch_exceptions=False)
     assert seen == {"n": -5, "label": ["x", "y"], "out": "here"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "understood"),
+    [
+        (["--synthetic", "a", "b", "c", "--fast"], ["a", "b", "c"]),
+        (["--synthetic", "a", "--synthetic", "b"], ["a", "b"]),
+        (["--fast", "--synthetic=a"], ["a"]),
+        (["--fast"], []),
+    ],
+)
+def test_several_synthetic_data_sets_may_follow_one_option(arguments: list[str], understood: list[str]) -> None:
+    app = typer.Typer()
+    seen: list[list[str]] = []
+
+    @app.command(cls=SyntheticCommand)
+    def command(synthetic: list[str] | None = None, fast: bool = False) -> None:
+        seen.append(synthetic or [])
+
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert seen == [understood]

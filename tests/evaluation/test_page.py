@@ -122,6 +122,16 @@ def test_the_verdict_comes_before_the_table(hostile_page):
     assert text.index("Looks right?") < text.index("real against real")
 
 
+def test_a_guarantee_of_privacy_is_stated_and_its_absence_too(hostile_page):
+    assert "No formal privacy guarantee is given." in "".join(elements(hostile_page).text)
+    finding = finding_of([], answer([]), [])
+    facts = facts_of(finding)
+    facts["provenance"]["privacy"] = {"statement": "Trained with (8, 1e-06)-differential privacy"}
+    text = page.render(facts, findings=[finding], training=[], config=RunConfig(modality="image"))
+    assert "Trained with (8, 1e-06)-differential privacy" in text
+    assert "No formal privacy guarantee" not in text
+
+
 def test_the_json_has_the_documented_keys_and_holds_no_invalid_number(hostile_page):
     def refuse(name):
         raise AssertionError(name)
