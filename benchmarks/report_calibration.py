@@ -99,7 +99,7 @@ Rows = Mapping[str, MetricRow]
 def _below_floor(name: str, share: float = 1.0) -> Callable[[Rows], bool]:
     def caught(rows: Rows) -> bool:
         row = rows[name]
-        assert row.ci is not None
+        assert row.ci is not None, row.error
         assert row.floor_ci is not None
         return row.ci[1] < share * row.floor_ci[0]
 
@@ -109,7 +109,7 @@ def _below_floor(name: str, share: float = 1.0) -> Callable[[Rows], bool]:
 def _above_floor(name: str) -> Callable[[Rows], bool]:
     def caught(rows: Rows) -> bool:
         row = rows[name]
-        assert row.ci is not None
+        assert row.ci is not None, row.error
         assert row.floor_ci is not None
         return row.ci[0] > row.floor_ci[1]
 
