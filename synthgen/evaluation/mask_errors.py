@@ -1,8 +1,8 @@
 """Masks that the model doubts: where an image and its mask disagree.
 
-The mask is drawn anew from the model with the image known: on the way down from the largest noise level, the image
-channels are replaced at each step by the image with the noise of that level (replacement; Song et al. 2021,
-arXiv:2011.13456, appendix I.2), the mask channels are left to the probability-flow ODE. A pixel's disagreement is the
+The mask is drawn anew from the model with the image known: on the way down from the largest noise level the estimate of
+the image channels is the image (`synthgen.diffusion.imputation.Replaced`), and the mask channels follow the
+probability-flow ODE. A pixel's disagreement is the
 share of draws that give it another class than its mask, a record's the mean over its pixels that have a class. On the
 calibration records, whose masks are taken to be mostly right, it gives conformal p-values.
 """
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from synthgen import seeding
+from synthgen.diffusion.imputation import Replaced
 from synthgen.evaluation.calibration import conformal_p
 from synthgen.evaluation.label_errors import Doubt
 from synthgen.evaluation.measuring import pieces_of
@@ -87,11 +88,12 @@ class MaskJudge:
         noise = torch.from_numpy(noises[0])
         drawn = torch.empty_like(batch.x)
         for piece in pieces_of(denoiser, batch, batch.conditions, records=self._setting.batch_size):
-            known, n = piece.x[:, : self._bands], noise.to(piece.x)
-            state = sigmas[0] * n.expand_as(piece.x).clone()
+            image = torch.zeros_like(piece.x, dtype=torch.bool)
+            image[:, : self._bands] = True
+            replaced = Replaced(denoiser, piece.x, image)
+            state = piece.x * image + float(sigmas[0]) * noise.to(piece.x)
             for sigma, lower in pairwise(sigmas):
-                state[:, : self._bands] = known + float(sigma) * n[: self._bands]
-                clean = denoiser(state, state.new_full((len(state),), float(sigma)), piece.told)
+                clean = replaced(state, state.new_full((len(state),), float(sigma)), piece.told)
                 state = clean + float(lower / sigma) * (state - clean)
             drawn[piece.rows] = state.cpu()
         return np.asarray(self._model.codec.decode(drawn, batch.conditions)["mask"])

@@ -1,0 +1,79 @@
+"""A score for each time step of one long series, from the scores of windows that cover it.
+
+    score_t = sum over windows w with t in w of h(t - start_w) s_w / sum of h(t - start_w)          h: Hann window
+
+Windows are as long as the model's records and at most half of that apart, so each step lies in several; the weight
+favours windows that hold the step in their middle. The map gives each step its own residuals instead
+(`MapCalibration`), averaged likewise. The first and last steps are covered by fewer windows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synthgen.api import Records
+from synthgen.errors import DataError, UsageError
+from synthgen.evaluation.scorer import CalibratedScorer, pieces
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["StepScores", "score_steps"]
+
+
+@dataclass(frozen=True)
+class StepScores:
+    """Scores of T time steps; higher is more anomalous."""
+
+    scores: dict[str, NDArray[np.float64]]
+    """Detector -> `(T,)`, from the scores of windows."""
+    map: NDArray[np.float64]
+    """`(T,)`, from the residuals at each step."""
+
+
+def score_steps(scorer: CalibratedScorer, values: NDArray[np.floating], *, stride: int | None = None) -> StepScores:
+    """Score one long series.
+
+    Args:
+        scorer: fitted, for series.
+        values: `(C, T)`; NaN is missing.
+        stride: steps between windows; None: a quarter of a window.
+
+    Raises:
+        DataError: the series is shorter than a window or has other channels.
+        UsageError: the stride is larger than half a window.
+    """
+    channels, length = scorer.model.schema.shape
+    stride = max(1, length // 4) if stride is None else stride
+    if values.ndim != 2 or values.shape[0] != channels or values.shape[1] < length:
+        raise DataError(f"a series of shape {values.shape} does not hold windows of {channels} x {length}")
+    if not 1 <= stride <= max(1, length // 2):
+        raise UsageError(
+            f"windows {stride} steps apart leave time steps that only one holds; use {length // 2} at most"
+        )
+    steps = values.shape[1]
+    starts = np.unique(np.append(np.arange(0, steps - length + 1, stride), steps - length))
+    weight = np.hanning(length + 2)[1:-1]
+    covered = np.zeros(steps)
+    mapped = np.zeros(steps)
+    sums: dict[str, NDArray[np.float64]] = {}
+    for piece in pieces(starts, scorer.model.schema, scorer.setting.levels):
+        cut = np.stack([values[:, start : start + length] for start in piece]).astype(np.float32)
+        observed = np.isfinite(cut)
+        columns = {
+            "values": np.where(observed, cut, 0.0).astype(np.float32),
+            "observed": observed,
+            "length": np.full(len(piece), length, dtype=np.int32),
+        }
+        found = scorer.score(Records(columns))
+        heat = scorer.maps(found.residuals)
+        for row, start in enumerate(piece):
+            place = slice(int(start), int(start) + length)
+            covered[place] += weight
+            mapped[place] += weight * heat[row]
+            for name, scores in found.scores.items():
+                sums.setdefault(name, np.zeros(steps))[place] += weight * scores[row]
+    return StepScores({name: total / covered for name, total in sums.items()}, mapped / covered)
