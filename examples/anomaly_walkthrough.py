@@ -55,7 +55,7 @@ def sensor(folder: Path, draws: np.random.Generator) -> tuple[Path, Path]:
     new = new[draws.permutation(len(new))]
     for series in new[:20]:
         at = int(draws.integers(4, WINDOW - 5))
-        series[draws.integers(0, 3), at : at + 3] += 6 * calm.std() * np.array([1.0, -1.0, 0.5])
+        series[draws.integers(0, 3), at : at + 3] += 15 * calm.std() * np.array([1.0, -1.0, 0.5])
     _long(calm, None).to_csv(folder / "sensor.csv", index=False)
     _long(new, np.repeat(["knock", "normal"], [20, 80])).to_csv(folder / "new-sensor.csv", index=False)
     return folder / "sensor.csv", folder / "new-sensor.csv"
