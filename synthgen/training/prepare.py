@@ -23,6 +23,7 @@ from synthgen.io.run import Run
 from synthgen.seeding import generator
 from synthgen.training.continuing import Old, Rehearsed, extended, open_old
 from synthgen.training.encoded import EncodedData
+from synthgen.training.regularisation import dropout_for
 
 __all__ = ["Prepared", "prepare"]
 
@@ -79,7 +80,8 @@ def prepare(overrides: Mapping[str, Any], continued: Run | None = None) -> Prepa
         kept = {name: part for name, part in continued.config.model_dump().items() if name in _KEPT}
     path = first.data.path or modality.demo
     path = str(Path(path).absolute()) if Path(path).exists() else path  # a run must find its data from anywhere
-    config = resolve([chosen, presets[first.preset], kept, overrides, {"data": {"path": path}}])
+    usual = {"network": {"dropout": dropout_for(len(split.train))}}
+    config = resolve([usual, chosen, presets[first.preset], kept, overrides, {"data": {"path": path}}])
     codec = _codec(modality, schema, source, split, continued)
     seed = config.train.seed
     new = EncodedData(source, split.train, codec, seed=seed)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 import math
 import shutil
-import signal
-import threading
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,9 +26,9 @@ from synthgen.io.card import run_card, versions
 from synthgen.io.lock import locked
 from synthgen.io.run import Run, build_denoiser, load_tensors, read_facts, save_tensors
 from synthgen.nn.lora import merged
-from synthgen.plugins import plugin_host
 from synthgen.training.averages import Averages
 from synthgen.training.continuing import Forgetting
+from synthgen.training.events import Events, Progress, stop_requested
 from synthgen.training.guarantee import wants_privacy
 from synthgen.training.keeping import Kept
 from synthgen.training.loop import Step, Trainer
@@ -40,13 +37,12 @@ from synthgen.training.place import clear, place
 from synthgen.training.precision import choose_device, choose_precision, seconds_a_step
 from synthgen.training.prepare import Prepared, prepare
 from synthgen.training.private import train_privately
+from synthgen.training.regularisation import sentence
 from synthgen.training.starting import adapt, freeze, take_weights
 from synthgen.training.state import load_checkpoint, save_checkpoint
 from synthgen.training.watching import Watching
 
 __all__ = ["run_training"]
-
-Progress = Callable[[Mapping[str, Any]], None]
 
 _LONGEST_DEFAULT_SECONDS = 900
 _LOGGED_ROWS = 400
@@ -119,7 +115,6 @@ class _Session:
         self.path = path
         self.prepared = prepared
         self.config = prepared.config
-        self.progress = progress
         make_directory(path)
         remove_leftovers(path)
         self.facts: dict[str, Any] = {
@@ -159,7 +154,7 @@ class _Session:
         self.trainer.precision = choose_precision(self.config.train.precision, self.trainer.trial)
         self._settle({"precision": self.trainer.precision})
         self.facts["precision"] = self.trainer.precision
-        self.loggers = [(record, make(path)) for record, make in _loggers(self.config.train.loggers)]
+        self.events = Events(path, self.trainer, loggers=self.config.train.loggers, progress=progress)
         self._take_up()
 
     def shorten_default_budget(self) -> None:
@@ -184,14 +179,16 @@ class _Session:
     def run(self) -> Run:
         """Train, then write the finished run."""
         self._write_description()
-        opening = f"training on {len(self.prepared.data):,} records, {self._size():,} parameters"
-        self._tell("start", message="; ".join([opening, *self.messages]))
+        records = len(self.prepared.data)
+        opening = f"training on {records:,} records, {self._size():,} parameters"
+        self.messages.append(sentence(self.config, records, self.facts["request"]["overrides"]))
+        self.events.tell("start", message="; ".join([opening, *self.messages]))
         for finding in self.prepared.quality.findings:
-            self._tell("start", message=f"about the data: {finding}")
+            self.events.tell("start", message=f"about the data: {finding}")
         ended: str | None = None
         saved = time.monotonic()
         before = self.trainer.progress
-        with _signals() as stop:
+        with stop_requested() as stop:
             for step in self.trainer.steps():
                 self._record(step)
                 self.averages.keep(step.samples, step.progress, before)
@@ -268,11 +265,12 @@ class _Session:
     def _row(self, kind: str, step: Step, figures: dict[str, Any]) -> None:
         self.log.append({"kind": kind, "samples": step.samples, "progress": step.progress, **figures})
         told = {"held_out" if name == "loss" and kind == "held_out" else name: f for name, f in figures.items()}
-        self._tell(kind, **{name: figure for name, figure in told.items() if name != "seconds"})
+        own = {"preview": self.watching.preview} if kind == "held_out" else {}
+        self.events.tell(kind, own, **{name: figure for name, figure in told.items() if name != "seconds"})
 
     def _note(self, step: Step, text: str) -> None:
         self.log.append({"kind": "note", "samples": step.samples, "progress": step.progress, "text": text})
-        self._tell("step", message=text)
+        self.events.tell("step", message=text)
 
     def _save(self) -> None:
         tensors, counters = self.trainer.checkpoint()
@@ -282,7 +280,7 @@ class _Session:
             "log": self.log,
         }
         save_checkpoint(self.path, {**tensors, "best": self.watching.best, "guide": self.kept.guide}, facts)
-        self._tell("checkpoint")
+        self.events.tell("checkpoint")
 
     def _finish(self, ended: str | None) -> Run:
         """Choose the average, write the run. `ended`: why it ended early, None when the budget was used."""
@@ -343,7 +341,7 @@ class _Session:
         write_text(self.path / "run.json", json.dumps(self.facts, indent=2, ensure_ascii=False))
         shutil.rmtree(self.path / "state", ignore_errors=True)
         remarks = "".join(f"; {text}" for text in self.facts["remarks"])
-        self._tell("finish", held_out=min(losses.values()), message=f"training ended: {ended}{remarks}")
+        self.events.tell("finish", held_out=min(losses.values()), message=f"training ended: {ended}{remarks}")
         return Run.open(self.path)
 
     def _forgotten(self, weights: dict[str, torch.Tensor]) -> dict[str, Any]:
@@ -368,40 +366,3 @@ class _Session:
                 f"{trainer.watch.largest:.0f} standard deviations); a lower optim.lr may be steadier"
             )
         return [text for text in told if text]
-
-    def _tell(self, kind: str, **more: Any) -> None:
-        event = {
-            "kind": kind,
-            "samples": self.trainer.samples,
-            "total": self.config.train.samples,
-            "seconds": self.trainer.seconds,
-            "total_seconds": None if self.config.train.minutes is None else 60 * self.config.train.minutes,
-            "progress": self.trainer.progress,
-            "run": str(self.path),
-            **more,
-        }
-        if self.progress is not None:  # a preview costs time, so it is made by whoever can show it
-            self.progress({**event, "preview": self.watching.preview} if kind == "held_out" else event)
-        plugin_host().notify("synthgen_train_event", event=event)
-        for record, logger in self.loggers:
-            with plugin_host().isolated(record.plugin, f"logger {record.spec.name}"):
-                logger(event)
-
-
-def _loggers(names: Sequence[str]) -> list[tuple[registry.Registered, Callable[[Path], Progress]]]:
-    return [(registry.find("loggers", name), registry.load("loggers", name)) for name in names]
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[threading.Event]:
-    """An event that SIGINT or SIGTERM sets, instead of stopping in the middle of a step."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -88,6 +88,8 @@ def test_no_command_at_all_shows_the_help(run_cli: Callable[..., Any]) -> None:
         (["train", "-m", "image", "--samples", "0"], "train.samples: input should be greater than", ""),
         (["train", "-m", "image", "--set", "optim.lr"], "expected section.key=value", "--set optim.lr=5e-4"),
         (["train", "-m", "image", "--config", "none.toml"], "no configuration file at none.toml", ""),
+        (["train", "--continue", "run"], "--continue learns new data, and none is named", "--data PATH"),
+        (["tune", "-m", "image", "--objective", "loss"], "unknown objective loss", "held-out or tstr"),
         (["score", "--data", "x", "--q", "1.5"], "--q 1.5: expected a share", ""),
         (["augment", "--data", "x", "--ratio", "0"], "--ratio 0: expected more than 0", ""),
         (["augment", "--data", "x", "--ratio", "2", "--balance"], "two answers", "one of them"),
