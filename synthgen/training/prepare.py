@@ -71,7 +71,7 @@ def prepare(overrides: Mapping[str, Any], continued: Run | None = None) -> Prepa
         raise ConfigError(f"unknown preset {first.preset}", hint=f"Presets of {first.modality}: {', '.join(presets)}.")
     source = open_source(first.modality, first.data)
     split = make_split(source, first.data, first.train.seed)
-    schema = source.schema
+    schema, opened = source.schema, source
     chosen = modality.configure(schema, len(split.train))
     kept: dict[str, Any] = {}
     if continued is not None:
@@ -109,7 +109,7 @@ def prepare(overrides: Mapping[str, Any], continued: Run | None = None) -> Prepa
         watched=EncodedData(source, split.watched, codec, seed=seed),
         bank=data.sample(_BANK_ROWS).conditions,
         label_counts=counts,
-        quality=check_quality(source, modality, split, seed=seed),
+        quality=check_quality(opened, modality, split, seed=seed),
         old=old,
     )
 

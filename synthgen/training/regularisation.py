@@ -27,20 +27,22 @@ def dropout_for(records: int) -> float:
     return next(rate for fewest, rate in _DROPOUT if records >= fewest)
 
 
-def sentence(config: RunConfig, records: int, overrides: Mapping[str, Any]) -> str:
+def sentence(config: RunConfig, records: int, overrides: Mapping[str, Any], *, continued: bool = False) -> str:
     """What is in place, why, and what it does.
 
     Args:
         config: of the run, with its budget.
         records: in the training part.
         overrides: the user's own choices.
+        continued: whether the network is that of a run before.
     """
     dropout, decay = config.network.dropout, config.optim.weight_decay
-    why = "as set" if "dropout" in overrides.get("network", {}) else f"for {records:,} training records"
+    why = "as before" if continued else f"for {records:,} training records"
+    why = "as set" if "dropout" in overrides.get("network", {}) else why
     text = f"dropout {dropout:g} ({why}), weight decay {decay:g}"
     if config.train.samples is None or not decay or config.optim.name not in ("adamw", "muon"):
         return text
     steps = config.train.samples / config.optim.batch_size
     mean = sum(rate_factor((k + 0.5) / 200, config.optim) for k in range(200)) / 200
     shrunk = 1 - math.exp(-config.optim.lr * decay * mean * steps)
-    return f"{text} (by itself it takes {shrunk:.1%} off the weights)"
+    return f"{text} (by itself it takes {100 * shrunk:.2g} % off the weights)"

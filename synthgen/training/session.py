@@ -181,7 +181,8 @@ class _Session:
         self._write_description()
         records = len(self.prepared.data)
         opening = f"training on {records:,} records, {self._size():,} parameters"
-        self.messages.append(sentence(self.config, records, self.facts["request"]["overrides"]))
+        own, continued = self.facts["request"]["overrides"], self.prepared.old is not None
+        self.messages.append(sentence(self.config, records, own, continued=continued))
         self.events.tell("start", message="; ".join([opening, *self.messages]))
         for finding in self.prepared.quality.findings:
             self.events.tell("start", message=f"about the data: {finding}")

@@ -24,6 +24,7 @@ def test_the_user_decides_and_the_sentence_says_so(tiny_overrides):
     assert chosen.config.network.dropout == dropout_for(len(chosen.data))
     said = sentence(chosen.config, len(chosen.data), overrides)
     assert said.startswith(f"dropout 0.2 (for {len(chosen.data):,} training records), weight decay 0.01")
+    assert sentence(chosen.config, 84, overrides, continued=True).startswith("dropout 0.2 (as before)")
     own = {**overrides, "network": {**overrides["network"], "dropout": 0.05}}
     assert prepare(own).config.network.dropout == 0.05
     assert sentence(prepare(own).config, 1168, own).startswith("dropout 0.05 (as set)")
@@ -41,6 +42,6 @@ def test_the_sentence_foretells_what_decay_takes_off_a_weight_without_gradient()
         weight.weight.grad = torch.zeros(3, 3)
         optimizer.step()
     lost = 1 - float(weight.weight.detach().norm()) / start
-    said = float(sentence(config, 1000, layers).rpartition("takes ")[2].partition("%")[0])
-    assert said == pytest.approx(100 * lost, abs=0.1)
+    said = float(sentence(config, 1000, layers).rpartition("takes ")[2].partition(" %")[0])
+    assert said == pytest.approx(100 * lost, rel=0.05)
     assert not math.isclose(said, 0, abs_tol=1)

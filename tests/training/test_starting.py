@@ -130,6 +130,7 @@ def test_a_continued_run_knows_old_and_new_classes_and_says_what_it_forgot(
     assert told["rehearsed"] == len(tiny_run.split.train)
     assert set(told["after"]["classes"]) == set(tiny_run.schema.labels)
     assert "on the old run's held-out records the loss went from" in events[-1]["message"]
+    assert run.facts["quality"] == []  # old classes are not missing from the new data
     assert sorted(np.unique(run.source().labels)) == [8, 9, 10]
     counts = dict(zip(run.schema.labels, run.facts["label_counts"], strict=True))
     assert counts["ring"] > 10
