@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from synthgen import registry
-from synthgen.api import Records, Source
+from synthgen.api import Metric, Records, Source
 from synthgen.errors import SynthgenError
 from synthgen.evaluation.catalogue import CATALOGUE
 from synthgen.evaluation.metric import MetricRow, jsonable
@@ -19,21 +19,22 @@ from synthgen.testing.subject import Subject, subject
 
 __all__ = ["check_metric"]
 
-Metric = Callable[[Records, Records, Mapping[str, Any]], Any]
+Measure = Metric | Callable[[Records, Records, Mapping[str, Any]], Any]
 
 _FIELDS = frozenset({"value", "ci", "floor", "better", "n", "error", "facts"})
 _WAYS = ("higher", "lower", "floor")
+_COSTS = ("cheap", "moderate", "costly")
 
 
 def check_metric(
-    name: str, *, modality: str, metric: Metric | None = None, source: Source | None = None, records: int = 64
+    name: str, *, modality: str, metric: Measure | None = None, source: Source | None = None, records: int = 64
 ) -> None:
     """Run every check on a registered metric with records of a modality's demo set.
 
     Args:
         name: of the metric, as registered.
         modality: whose records are measured; for a metric of every modality, any.
-        metric: check this function instead of the registered one.
+        metric: check this `Metric` or function instead of the registered one.
         source: measure this data instead of the demo set's.
         records: how many records of the data are used; a quarter is "synthetic", a quarter held out, half training.
 
@@ -43,8 +44,11 @@ def check_metric(
     it = subject(modality, source=source, records=records)
 
     def everything() -> None:
-        chosen: Metric = registry.load("metrics", name, modality) if metric is None else metric
-        demand(callable(chosen), f"the target is a {type(chosen).__name__}; it must be a function")
+        chosen: Measure = registry.load("metrics", name, modality) if metric is None else metric
+        right = callable(chosen)
+        demand(right, f"the target is a {type(chosen).__name__}; it must be a synthgen.api.Metric or a function")
+        if isinstance(chosen, Metric):
+            _check_description(chosen)
         taken = name in CATALOGUE
         demand(not taken, f"the report has a row {name!r} already; give the metric another name")
         _check_rows(chosen, it)
@@ -52,7 +56,12 @@ def check_metric(
     guarded(f"metric {name}", everything)
 
 
-def _check_rows(metric: Metric, it: Subject) -> None:
+def _check_description(metric: Metric) -> None:
+    demand(bool(metric.definition.strip()), "its `definition` is empty; say in a sentence what exactly is computed")
+    demand(metric.cost in _COSTS, f"its `cost` is {metric.cost!r}; it must be one of {', '.join(_COSTS)}")
+
+
+def _check_rows(metric: Measure, it: Subject) -> None:
     order = np.random.default_rng(0).permutation(len(it.records))
     quarter = len(order) // 4
     real, synthetic = it.records.take(order[:quarter]), it.records.take(order[quarter : 2 * quarter])
@@ -73,7 +82,7 @@ def _check_rows(metric: Metric, it: Subject) -> None:
         _may_refuse(metric, Records(real.columns), Records(synthetic.columns), plain, "records without labels")
 
 
-def _may_refuse(metric: Metric, real: Records, synthetic: Records, context: Mapping[str, Any], what: str) -> None:
+def _may_refuse(metric: Measure, real: Records, synthetic: Records, context: Mapping[str, Any], what: str) -> None:
     """A row, or an error of synthgen's own that says what is lacking; anything else is an accident."""
     try:
         row = metric(real, synthetic, context)

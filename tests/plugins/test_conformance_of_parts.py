@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from synthgen import registry
-from synthgen.api import Batch, Records, Source
+from synthgen.api import Batch, Metric, Records, Source
 from synthgen.config import DataConfig
 from synthgen.data.opening import open_source
 from synthgen.diffusion.samplers import DDIM, Sampler, Task
@@ -201,6 +201,11 @@ def test_a_sound_metric_passes_on_every_kind_of_record() -> None:
     check_metric("spread", modality=KIND, metric=spread, source=series())
 
 
+def test_a_sound_metric_object_passes_too() -> None:
+    measured = Metric(lambda real, synthetic, context: spread(real, synthetic, context)["value"], "floor", "Spread.")
+    check_metric("spread", modality=KIND, metric=measured, source=series())
+
+
 def ruins(real: Records, synthetic: Records, context: Any) -> Any:
     real["values"][:] = 0
     return {"value": 1.0}
@@ -212,7 +217,10 @@ def counting() -> Callable[..., Any]:
 
 
 METRICS: dict[str, tuple[Any, str]] = {
-    "no function": (3, "must be a function"),
+    "no function": (3, "must be a synthgen.api.Metric or a function"),
+    "no definition": (Metric(lambda real, synthetic, context: 1.0, "lower", " "), "its `definition` is empty"),
+    "unknown cost": (Metric(lambda real, synthetic, context: 1.0, "lower", "One.", cost="free"), "`cost` is 'free'"),
+    "unknown direction": (Metric(lambda real, synthetic, context: 1.0, "up", "One."), "`better` is 'up'"),
     "a bare number": (lambda real, synthetic, context: 0.5, "return a mapping with `value`"),
     "no value": (lambda real, synthetic, context: {"floor": 1.0}, "has no `value`"),
     "not a number": (lambda real, synthetic, context: {"value": float("nan")}, "must be a finite number"),

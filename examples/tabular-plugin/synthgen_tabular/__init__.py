@@ -60,6 +60,6 @@ def synthgen_metrics() -> list[Spec]:
     """Two more rows of the report."""
     metrics = f"{_HERE}.metrics"
     return [
-        Spec("column_shapes", "how alike each column is distributed", f"{metrics}:column_shapes", modality=_NAME),
-        Spec("pair_trends", "how alike columns go together", f"{metrics}:pair_trends", modality=_NAME),
+        Spec("column_shapes", "how alike each column is distributed", f"{metrics}:COLUMN_SHAPES", modality=_NAME),
+        Spec("pair_trends", "how alike columns go together", f"{metrics}:PAIR_TRENDS", modality=_NAME),
     ]
