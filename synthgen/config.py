@@ -169,7 +169,7 @@ class TrainConfig(_Section):
     rehearsal_records: int = Field(2000, ge=1, description="with --continue: old records kept for it")
     data_curriculum: float = Field(0.0, ge=0, le=1, description="share of training from typical records to all of them")
     noise_curriculum: float = Field(0.0, ge=0, le=1, description="share of training from high noise levels to all")
-    sample_checks: int = Field(4, ge=0, description="times in a run that samples are checked for copies and collapse")
+    sample_checks: int = Field(2, ge=0, description="times in a run that samples are checked for copies and collapse")
     sample_grids: bool = Field(False, description="keep a picture of each check's samples in RUN/samples")
     dp_epsilon: float | None = Field(None, gt=0, description="differential privacy: epsilon; with dp_delta")
     dp_delta: float | None = Field(None, gt=0, lt=1, description="differential privacy: delta, below 1 / records")

@@ -26,7 +26,8 @@ from synthgen.training.sampling import sample
 
 __all__ = ["SampleCheck", "SampleWatch", "copy_share"]
 
-_SAMPLES = 128
+_SAMPLES = 64
+_EVALUATIONS = 8  # enough to tell copies and collapse; the check is to cost about a hundredth of a minute of training
 _CLASSES = 16
 _FEWEST_IN_CLASS = 4
 _REFERENCE = 10_000
@@ -69,14 +70,15 @@ class SampleWatch:
     """Samples and looks.
 
     Args:
-        config: of the run; its sampling defaults are used, without guidance.
+        config: of the run; its sampling defaults are used, without guidance and in at most eight evaluations.
         schema: of the run.
         training: encoded training records, at most 10,000 of them are compared with.
         held_out: encoded records never trained on.
     """
 
     def __init__(self, config: RunConfig, schema: Schema, training: Batch, held_out: Batch) -> None:
-        self._config = config
+        steps = min(_EVALUATIONS, config.sampling.steps)
+        self._config = config.model_copy(update={"sampling": config.sampling.model_copy(update={"steps": steps})})
         self._schema = schema
         self._reference = training.x[:_REFERENCE].flatten(1)
         self._chance = copy_share(held_out.x.flatten(1), self._reference)
