@@ -214,13 +214,13 @@ class SamplingConfig(_Section):
 class DistillConfig(_Section):
     """Consistency tuning of a finished run, for one or two evaluations a sample (`synthgen distill`)."""
 
-    samples: int | None = Field(None, ge=1, description="records seen in tuning; unset: half of what training saw")
+    samples: int | None = Field(None, ge=1, description="records seen in tuning; unset: as many as training saw")
     minutes: float | None = Field(None, gt=0, description="wall-clock budget instead of samples")
     lr: float = Field(3e-4, gt=0, description="peak learning rate")
     stages: int = Field(8, ge=1, description="times that the two compared noise levels come closer, plus one")
     mean: float = Field(-1.1, description="mean of ln sigma")
     std: float = Field(2.0, gt=0, description="standard deviation of ln sigma")
-    middle: float = Field(0.8, gt=0, description="noise level of the second evaluation")
+    middle: float = Field(0.6, gt=0, description="noise level of the second evaluation")
 
 
 class RunConfig(_Section):

@@ -104,7 +104,7 @@ def distill(
 def _settled(source: Run, overrides: Mapping[str, Any]) -> RunConfig:
     asked = resolve([merge(source.config.model_dump(), {"distill": overrides})])
     tuning = asked.distill
-    budget = {} if tuning.samples or tuning.minutes else {"samples": max(1, int(source.facts["samples"]) // 2)}
+    budget = {} if tuning.samples or tuning.minutes else {"samples": int(source.facts["samples"])}
     sampling = {"sampler": "consistency", "steps": 2, "grid": "log", "sigma_min": tuning.middle, "guidance": 1.0}
     # What was set for many small steps does not carry over to two large ones.
     cleared = {"guidance_interval": None, "autoguidance": 1.0, "rescale": 0.0, "ensemble": ()}

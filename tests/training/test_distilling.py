@@ -36,7 +36,7 @@ def test_generation_takes_two_evaluations_from_sigma_max_and_the_middle(tuned, t
     records = make_records(tuned, make_plan(tuned, n=5), range(5))
     hook.remove()
     assert len(records) == 5
-    assert [float(sigma[0]) for sigma in seen] == pytest.approx([tiny_run.config.noise.sigma_max, 0.8], rel=1e-5)
+    assert [float(sigma[0]) for sigma in seen] == pytest.approx([tiny_run.config.noise.sigma_max, 0.6], rel=1e-5)
 
 
 def test_the_same_request_gives_the_same_weights(tuned, tiny_run, tmp_path):
