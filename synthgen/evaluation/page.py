@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from synthgen.config import RunConfig, dump_toml
 from synthgen.evaluation.catalogue import describe
@@ -109,10 +111,14 @@ def _definitions(findings: Sequence[Finding]) -> list[dict[str, str]]:
             base = row.name.partition("/")[0]
             about = describe(base)
             if base not in found:
-                found[base] = {
-                    "name": base, "title": about.title, "definition": about.definition, "source": about.source,
-                }  # fmt: skip
+                text = _with_code(about.definition)
+                found[base] = {"name": base, "title": about.title, "definition": text, "source": about.source}
     return list(found.values())
+
+
+def _with_code(text: str) -> Markup:
+    """Escaped text in which what stands between backticks is code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _generated(facts: Mapping[str, Any]) -> list[tuple[str, str]]:

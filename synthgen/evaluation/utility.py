@@ -243,7 +243,10 @@ class _Summary:
             for label, value in arm.per_class.items()
         ]  # fmt: skip
         if name == "tstr" and len(rows) > 1:
-            rows.append(self._worst("tstr_worst_class", arm.classes, _class_draws(arm), min(floors.values())))
+            worst = min(floors.values())
+            lowest = np.nanmin(np.stack(list(_class_draws(reference).values())), axis=0)
+            floor_ci = _spread(name, lowest - lowest.mean() + worst, arm.n)
+            rows.append(self._worst("tstr_worst_class", arm.classes, _class_draws(arm), worst, floor_ci=floor_ci))
         return rows
 
     def _gain_by_class(self, alone: Arm, both: Arm) -> list[MetricRow]:
@@ -257,12 +260,14 @@ class _Summary:
         ]  # fmt: skip
         return [*rows, self._worst("gain_worst_class", change, drawn, 0.0)] if len(rows) > 1 else rows
 
-    def _worst(self, name: str, classes: Mapping[str, Values], drawn: Mapping[str, Values], floor: float) -> MetricRow:
+    def _worst(
+        self, name: str, classes: Mapping[str, Values], drawn: Mapping[str, Values], floor: float, **more: Any
+    ) -> MetricRow:
         """The lowest class; draws of a minimum lie below it, so the interval is centred."""
         means = {label: float(values.mean()) for label, values in classes.items()}
         lowest = min(means, key=lambda label: means[label])
         found = np.nanmin(np.stack([drawn[label] for label in means]), axis=0)
-        facts = {"class": lowest, "note": f"the lowest of {len(means)} classes: {lowest}"}
+        facts = {"class": lowest, "note": f"the lowest of {len(means)} classes: {lowest}", **more}
         return self._row(name, means[lowest], found - found.mean() + means[lowest], floor, self.real.n, **facts)
 
 

@@ -192,6 +192,7 @@ def test_every_metric_of_a_page_links_to_its_definition(hostile_page):
     for link in links:
         assert f'id="{link[1:]}"' in text
     assert CATALOGUE["fd"].definition in "".join(found.text)
+    assert "`" not in "".join(found.text)
 
 
 @pytest.mark.parametrize(("width", "sets"), [(1280, 1), (390, 1), (390, 2)])

@@ -135,6 +135,8 @@ def test_gain_of_each_class_is_paired_and_the_worst_class_is_named(modality, sid
     assert worst.value == found["gain/digit 3"].value < 0
     assert worst.ci[1] < 0
     assert found["tstr_worst_class"].value == found["tstr/digit 3"].value == 0
+    assert found["tstr_worst_class"].floor == min(row.floor for name, row in found.items() if name.startswith("tstr/"))
+    assert found["tstr_worst_class"].floor_ci[0] <= found["tstr_worst_class"].floor <= 1
     assert worst.ci[0] <= worst.value <= worst.ci[1]
 
 
