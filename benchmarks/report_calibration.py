@@ -22,7 +22,7 @@ from synthgen.config import DataConfig
 from synthgen.data.opening import open_source
 from synthgen.evaluation.cache import Cache
 from synthgen.evaluation.measurement import measure_records
-from synthgen.evaluation.metric import MetricRow
+from synthgen.evaluation.metric import MetricRow, jsonable
 from synthgen.evaluation.verdict import answer
 
 __all__ = ["FAULTS", "Sides", "calibrate", "split"]
@@ -195,7 +195,7 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=40)
     arguments = parser.parse_args()
     seeds = list(range(arguments.splits))
-    with Recording("report_calibration", seeds=seeds) as recording:
+    with Recording(f"report_calibration_{arguments.splits}", seeds=seeds) as recording:
         splits = []
         for seed in seeds:
             splits.append(calibrate(split(seed), seed=seed))
@@ -203,7 +203,7 @@ def main() -> None:
             missed = [name for name in FAULTS if not splits[-1][name]["caught"] or not splits[-1][name]["answered"]]
             alarms = clean["false_alarms"]
             print(f"split {seed}: {clean['decisions']}, false alarms {alarms}, missed {missed}", flush=True)
-        recording.results = {"summary": summary(splits), "splits": splits}
+        recording.results = jsonable({"summary": summary(splits), "splits": splits})
     for name, counts in recording.results["summary"].items():
         print(f"{name}: {counts}")
 
