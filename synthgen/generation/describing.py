@@ -111,8 +111,9 @@ def _card(run: Run, plan: Plan, writer: Writer, provenance: Mapping[str, Any]) -
         f"`{Path(run.config.data.path).name}` (model {plan.model[:12]}, seed {plan.seed}, "
         f"guidance {plan.sampling.guidance:g}, {plan.sampling.steps} network evaluations a record).",
         "",
-        "Synthetic records are not measurements. They repeat the biases of the data that the model learnt from, and",
-        "carry no formal guarantee of privacy; `synthgen evaluate` measures fidelity, usefulness and leakage.",
+        "Synthetic records are not measurements. They repeat the biases of the data that the model learnt from.",
+        _privacy(run, provenance["kind"]),
+        "`synthgen evaluate` measures fidelity, usefulness and leakage.",
     ]
     if counts:
         lines += [
@@ -122,6 +123,13 @@ def _card(run: Run, plan: Plan, writer: Writer, provenance: Mapping[str, Any]) -
             *[f"| {name} | {count:,} |" for name, count in counts.items()],
         ]
     return "\n".join(lines) + "\n"
+
+
+def _privacy(run: Run, kind: str) -> str:
+    guarantee = run.facts.get("privacy")
+    if kind == "generate" and guarantee:
+        return str(guarantee["statement"])
+    return "They carry no formal guarantee of privacy."
 
 
 def _croissant(run: Run, provenance: Mapping[str, Any], files: Sequence[WrittenFile]) -> dict[str, Any]:

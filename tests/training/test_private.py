@@ -16,7 +16,7 @@ from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.loss import DenoisingLoss
 from synthgen.diffusion.weights import LossWeight
 from synthgen.errors import ConfigError
-from synthgen.generation import generate_records
+from synthgen.generation import generate, generate_records
 from synthgen.nn.dit import DiT
 from synthgen.nn.unet import UNet
 from synthgen.training import train
@@ -231,7 +231,7 @@ def test_nothing_but_the_weights_follows_from_the_records(runs):
     assert differing <= {"files", "request", "started", "finished", "seconds"}
 
 
-def test_the_guarantee_stands_in_the_card_and_the_run_generates(runs):
+def test_the_guarantee_stands_in_the_cards_and_the_run_generates(runs, tmp_path):
     run = runs[0]
     privacy = run.facts["privacy"]
     assert 0 < privacy["epsilon"] <= 8
@@ -241,6 +241,8 @@ def test_the_guarantee_stands_in_the_card_and_the_run_generates(runs):
     assert "no formal guarantee" not in card
     records = generate_records(run, n=6, seed=0)
     assert records["image"].shape == (6, 6, 6, 1)
+    described = generate(run, n=6, out=tmp_path / "d").path / "README.md"
+    assert privacy["statement"] in described.read_text(encoding="utf-8")
 
 
 def test_noise_does_not_follow_from_the_published_seed(runs, tmp_path):
