@@ -50,7 +50,7 @@ def evaluate(
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="One judge and fewer records: a first look.")] = False,
     full: Annotated[
-        bool, typer.Option("--full", help="More judges and records, and a learning curve: the last word.")
+        bool, typer.Option("--full", help="More judges and records, few labels, a learning curve: the last word.")
     ] = False,
 ) -> None:
     """Say whether the synthetic data looks right, helps a downstream model and leaks the training data.

@@ -216,7 +216,7 @@ UTILITY = ("trtr", "tstr", "trts", "tstr_ratio", "gain", "gain_25", "gain_10")
 """Rows that take the judge's measure as a prefix when it is neither accuracy nor mIoU, such as `r2_tstr`."""
 
 FULL_ONLY = ("gain_25", "gain_10")
-"""Rows that `--fast` leaves out."""
+"""Rows that `--full` alone measures: each costs two more judges a seed."""
 
 
 def describe(name: str) -> Description:

@@ -38,7 +38,7 @@ class Effort:
 
 
 FAST = Effort("fast", 1, 200, (), False, 2_000, 2_000, 150)
-DEFAULT = Effort("default", 3, 1000, (0.25, 0.1), False, None, 5_000, 400)
+DEFAULT = Effort("default", 3, 1000, (), False, None, 5_000, 400)
 FULL = Effort("full", 5, 2000, (0.25, 0.1), True, 100_000, 100_000, 2_000)
 
 

@@ -109,7 +109,7 @@ def measure_records(
             reason = f"without labels, usefulness is measured as {measure}: see {measure}_tstr"
             found.absent |= dict.fromkeys((*utility.row_names("accuracy"), "label_fidelity", *utility.WORST), reason)
         elif not shares:
-            found.absent |= dict.fromkeys(FULL_ONLY, "left out by --fast")
+            found.absent |= dict.fromkeys(FULL_ONLY, "measured with --full")
     clock.begin("comparing features", 4)
     _compare(modality, schema, train, holdout, synthetic, found, draws=min(draws, 200), limit=compared, cache=cache)
     clock.begin("looking for copies", 2)

@@ -114,8 +114,9 @@ def evaluate(
         out: directory of the report; None: `report` in the run.
         fail_under: metric name -> limit; where lower is better, the value must not be above it.
         seeds: judges trained for each arm; None: 3, with `fast` 1, with `full` 5.
-        fast: fewer records and resamples, no `gain_25` and `gain_10`: a first look.
-        full: more of everything, a learning curve over the amount of synthetic data, and plugins' costly metrics.
+        fast: one judge an arm, fewer records and resamples: a first look.
+        full: more of everything, `gain_25` and `gain_10`, a learning curve over the amount of synthetic data, and
+            plugins' costly metrics.
         progress: told what is being done.
 
     Raises:
