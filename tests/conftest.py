@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+# Tiny tensors gain nothing from threads, and several test processes with several threads each wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 TINY: dict[str, Any] = {
     "network": {"width": 16, "multipliers": [1, 2], "blocks": 1, "dropout": 0.1},
     "optim": {"batch_size": 32},

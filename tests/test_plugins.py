@@ -72,7 +72,7 @@ def assert_others_unharmed() -> None:
     assert status("synthgen").state == "active"
     assert status("healthy").state == "active"
     assert registry.load("samplers", "still") == "the object itself"
-    assert registry.names("networks") == ["dit", "unet"]
+    assert {"dit", "unet"} <= set(registry.names("networks"))  # the core's own, beside what other plugins add
 
 
 def test_a_strangers_plugin_is_discovered_and_its_object_is_loaded(install: Install) -> None:
@@ -233,7 +233,7 @@ def test_two_providers_of_one_name_are_an_error_that_names_both(install: Install
     for name in ("healthy", "rival"):
         assert "the name still is provided by plugin healthy" in status(name).reason
         assert "and by plugin rival" in status(name).reason
-    assert len(registry.specs("networks")) == 2
+    assert len(registry.specs("networks")) == 3
     assert registry.find("samplers", "ddim").plugin == "synthgen"
 
 

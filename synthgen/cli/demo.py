@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["demo"]
 
-_TRAINING_MINUTES = {"mask": 38 / 60}
+_TRAINING_MINUTES = {"mask": 35 / 60}
 _OTHERS_MINUTES = 45 / 60
 _FEWEST, _MOST, _MOST_MASKS = 200, 1000, 500
-_SCORED = 150
+_SCORED = 100
 
 
 @reporting

@@ -165,20 +165,23 @@ def dense_conditions(shape):
     return {"label": torch.tensor([0, 1, 2]), "topics": topics, "outline": outline}
 
 
-@pytest.mark.parametrize(("network", "shape"), [(UNet, (2, 6, 7)), (UNet, (2, 11)), (DiT, (2, 11))])
+@pytest.mark.parametrize(("network", "shape"), [(UNet, (2, 14, 15)), (UNet, (2, 31)), (DiT, (2, 11))])
 @pytest.mark.parametrize("patch", [1, 2])
 def test_a_dense_condition_acts_where_it_is(network, shape, patch, awaken):
-    """Changing one corner of the map moves the answer most near that corner."""
-    net = awaken(network(shape, DENSE, width=8, blocks=1, multipliers=(1,), attention=False, patch=patch))
+    """Changing one corner of the map moves the answer most near that corner, whatever the weights start as."""
     told = dense_conditions(shape)
-    x, noise = torch.randn(3, *shape), torch.zeros(3)
-    y = net(x, noise, told)
     corner = (slice(None), slice(None), *[slice(0, 1)] * (len(shape) - 1))
+    far = (slice(None), slice(None), *[slice(-1, None)] * (len(shape) - 1))
     moved = {**told, "outline": told["outline"].clone()}
     moved["outline"][corner] += 1.0
-    change = (net(x, noise, moved) - y).abs()
-    far = (slice(None), slice(None), *[slice(-1, None)] * (len(shape) - 1))
-    assert change[corner].mean() > 2 * change[far].mean()
+    near = away = 0.0
+    for seed in range(8):
+        torch.manual_seed(seed)
+        net = awaken(network(shape, DENSE, width=8, blocks=1, multipliers=(1,), attention=False, patch=patch))
+        x, noise = torch.randn(3, *shape), torch.zeros(3)
+        change = (net(x, noise, moved) - net(x, noise, told)).abs().detach()
+        near, away = near + float(change[corner].mean()), away + float(change[far].mean())
+    assert near > 2 * away
 
 
 @pytest.mark.parametrize(("network", "shape"), [(UNet, (2, 6, 7)), (DiT, (2, 11))])
