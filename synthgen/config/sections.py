@@ -1,23 +1,10 @@
-"""The configuration of a run: what may be set, its default, and where each value came from.
-
-Order, weakest first: defaults < the modality's choice from the data < preset < file < environment < `--set` < flag.
-A key that nothing knows is an error with its exact path and a suggestion. TOML is read by the standard library.
-"""
+"""What may be set, its default and its meaning: one class a section of the configuration."""
 
 from __future__ import annotations
 
-import difflib
-import json
-import os
-import re
-import tomllib
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from synthgen.errors import ConfigError
+from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "DataConfig",
@@ -29,23 +16,18 @@ __all__ = [
     "OptimConfig",
     "RunConfig",
     "SamplingConfig",
+    "Section",
     "TrainConfig",
-    "dump_layers",
-    "dump_toml",
-    "environment_overrides",
-    "load_toml",
-    "merge",
-    "parse_assignments",
-    "problems",
-    "resolve",
 ]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A table of the configuration: frozen, and without unknown keys."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """How the user's data is read and split."""
 
     path: str = Field("", description="file, folder or name of a demo set; empty: the modality's demo set")
@@ -65,7 +47,7 @@ class DataConfig(_Section):
     augment: float = Field(0.0, ge=0, le=1, description="probability of each of the modality's non-leaky augmentations")
 
 
-class NetworkConfig(_Section):
+class NetworkConfig(Section):
     """The network behind the denoiser."""
 
     name: str = Field("unet", description="unet (any data), dit (series), mlp (vectors), or a plugin's")
@@ -78,7 +60,7 @@ class NetworkConfig(_Section):
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout in residual blocks")
 
 
-class NoiseConfig(_Section):
+class NoiseConfig(Section):
     """Parameterisation, training density over ln sigma and sigma range."""
 
     parameterisation: Literal["edm", "epsilon", "v", "flow", "x"] = Field("edm", description="what is predicted")
@@ -94,7 +76,7 @@ class NoiseConfig(_Section):
     adaptive: bool = Field(False, description="let the density follow the information that a noise level carries")
 
 
-class LossConfig(_Section):
+class LossConfig(Section):
     """Weight of the denoising error."""
 
     weight: Literal["edm", "min-snr", "soft-min-snr", "p2", "uniform", "native"] = Field(
@@ -115,7 +97,7 @@ class LossConfig(_Section):
         return self.weight == "edm" if self.uncertainty is None else self.uncertainty
 
 
-class OptimConfig(_Section):
+class OptimConfig(Section):
     """Optimiser and learning-rate schedule."""
 
     name: Literal["adamw", "adam", "rmsprop", "sgd", "lamb", "muon"] = Field("adamw", description="optimiser")
@@ -134,7 +116,7 @@ class OptimConfig(_Section):
     accumulate: int = Field(1, ge=1, description="parts a batch is cut into: less memory, the same gradient")
 
 
-class EmaConfig(_Section):
+class EmaConfig(Section):
     """Averages of the weights (Karras et al. 2024, power-function EMA)."""
 
     guide_at: float = Field(
@@ -151,7 +133,7 @@ class EmaConfig(_Section):
     snapshots: int = Field(0, ge=0, description="kept while training, so that any width can be tried at the end")
 
 
-class TrainConfig(_Section):
+class TrainConfig(Section):
     """Budget, seed, precision and watching."""
 
     samples: int | None = Field(None, ge=1, description="records seen in training; unset: chosen from the data size")
@@ -180,7 +162,7 @@ class TrainConfig(_Section):
     loggers: tuple[str, ...] = Field((), description="where else metrics go: tensorboard, wandb, mlflow, or a plugin's")
 
 
-class SamplingConfig(_Section):
+class SamplingConfig(Section):
     """Defaults of `generate` for this run."""
 
     sampler: str = Field("multistep", description="name from `synthgen list samplers`")
@@ -211,7 +193,7 @@ class SamplingConfig(_Section):
     batch_size: int = Field(256, ge=1, description="records a network call")
 
 
-class DistillConfig(_Section):
+class DistillConfig(Section):
     """Consistency tuning of a finished run, for one or two evaluations a sample (`synthgen distill`)."""
 
     samples: int | None = Field(None, ge=1, description="records seen in tuning; unset: as many as training saw")
@@ -223,7 +205,7 @@ class DistillConfig(_Section):
     middle: float = Field(0.6, gt=0, description="noise level of the second evaluation")
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """Everything that decides what a run becomes."""
 
     modality: str = Field(description="image, timeseries, mask, vectors, or a plugin's")
@@ -237,171 +219,3 @@ class RunConfig(_Section):
     train: TrainConfig = TrainConfig()
     sampling: SamplingConfig = SamplingConfig()
     distill: DistillConfig = DistillConfig()
-
-
-def merge(base: Mapping[str, Any], *layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested dictionaries, later layers over earlier ones; nothing is modified in place."""
-    merged = dict(base)
-    for layer in layers:
-        for key, value in layer.items():
-            below = merged.get(key)
-            merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
-    return merged
-
-
-def resolve(layers: Iterable[Mapping[str, Any]]) -> RunConfig:
-    """Merge the layers, weakest first, and check the result.
-
-    Raises:
-        ConfigError: naming the exact path of the first wrong key or value, with a suggestion.
-    """
-    try:
-        return RunConfig.model_validate(merge({}, *layers))
-    except ValidationError as error:
-        raise _explain(error) from error
-
-
-def load_toml(path: Path) -> dict[str, Any]:
-    """A configuration file as nested dictionaries.
-
-    Raises:
-        ConfigError: missing, unreadable or not TOML (with line and column).
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"no configuration file at {path}") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path} is not a readable TOML file: {error}") from error
-
-
-def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
-    """`["train.seed=3", "network.multipliers=[1, 2]"]` as nested dictionaries; values are TOML, else plain strings.
-
-    Raises:
-        ConfigError: an assignment without `=`.
-    """
-    layers: dict[str, Any] = {}
-    for assignment in assignments:
-        path, separator, text = assignment.partition("=")
-        if not separator or not path.strip():
-            raise ConfigError(f"--set {assignment}: expected section.key=value", hint="For example --set optim.lr=5e-4")
-        try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            value = text.strip()
-        for key in reversed(path.strip().split(".")):
-            value = {key: value}
-        layers = merge(layers, value)
-    return layers
-
-
-def environment_overrides(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """`SYNTHGEN_SET="train.seed=3;optim.lr=1e-3"` as nested dictionaries."""
-    text = (os.environ if environment is None else environment).get("SYNTHGEN_SET", "")
-    return parse_assignments(part for part in text.split(";") if part.strip())
-
-
-def dump_toml(config: RunConfig, *, comments: bool = False) -> str:
-    """The configuration as TOML; with comments, each key is explained. Unset keys are written as comments."""
-    lines: list[str] = []
-    for name, value in config:
-        if not isinstance(value, _Section):
-            lines.append(f"{name} = {_toml_value(value)}")
-    for name, section in config:
-        if not isinstance(section, _Section):
-            continue
-        lines.append("")
-        if comments:
-            lines.append(f"# {type(section).__doc__}")
-        lines.append(f"[{name}]")
-        for key, value in section:
-            if comments:
-                lines.append(f"# {type(section).model_fields[key].description}")
-            lines.append(f"# {key} is unset" if value is None else f"{key} = {_toml_value(value)}")
-    return "\n".join(lines) + "\n"
-
-
-def dump_layers(layers: Mapping[str, Any], *, heading: str = "") -> str:
-    """Nested choices as TOML that `load_toml` reads again; unset values are left out.
-
-    Args:
-        layers: plain values, and sections of them.
-        heading: comment lines above.
-    """
-    lines = [f"# {line}" for line in heading.splitlines()]
-    lines += [f"{key} = {_toml_value(value)}" for key, value in layers.items() if not isinstance(value, Mapping)]
-    for name, section in layers.items():
-        if isinstance(section, Mapping):
-            kept = {key: value for key, value in section.items() if value is not None}
-            lines += ["", f"[{name}]", *(f"{key} = {_toml_value(value)}" for key, value in kept.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _toml_value(value: Any) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return repr(value)
-        case tuple() | list():
-            return "[" + ", ".join(_toml_value(item) for item in value) + "]"
-        case _:
-            # TOML's basic strings escape as JSON's do, but for DEL.
-            return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _explain(error: ValidationError) -> ConfigError:
-    (_, message, hint), *more = _faults(error)
-    return ConfigError(message + (f" (and {len(more)} more)" if more else ""), hint=hint)
-
-
-def problems(layers: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
-    """Every fault of the merged layers as (path of the key, what is wrong, what to do); none when they are valid."""
-    try:
-        RunConfig.model_validate(merge({}, *layers))
-    except ValidationError as error:
-        return _faults(error)
-    return []
-
-
-def _faults(error: ValidationError) -> list[tuple[str, str, str]]:
-    faults = []
-    for fault in error.errors():
-        path = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            known = [f"{path.rpartition('.')[0]}.{key}".lstrip(".") for key in _known_keys(path)]
-            near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
-            close = difflib.get_close_matches(path, known, n=1, cutoff=0.85) or _elsewhere(path) or near
-            hint = f"Did you mean {close[0]}?" if close else "`synthgen config init` prints every key with its meaning."
-            faults.append((path, f"unknown configuration key {path}", hint))
-            continue
-        reason = fault["msg"][0].lower() + fault["msg"][1:]
-        hint = ""
-        if fault["type"] == "literal_error":
-            values = re.findall(r"'([^']+)'", str(fault.get("ctx", {}).get("expected", "")))
-            close = difflib.get_close_matches(str(fault["input"]), values, n=1)
-            hint = f"Did you mean {close[0]}?" if close else ""
-        faults.append((path, f"configuration key {path}: {reason} (got {fault['input']!r})", hint))
-    return faults
-
-
-def _elsewhere(path: str) -> list[str]:
-    """Keys of this name in other sections: `train.lr` is `optim.lr`."""
-    name = path.rpartition(".")[2]
-    sections = [section for section, field in RunConfig.model_fields.items() if _is_section(field.annotation)]
-    return [f"{section}.{name}" for section in sections if name in _known_keys(f"{section}.")]
-
-
-def _is_section(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, _Section)
-
-
-def _known_keys(path: str) -> list[str]:
-    model: type[BaseModel] = RunConfig
-    for part in path.split(".")[:-1]:
-        field = model.model_fields.get(part)
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
-            return []
-        model = field.annotation
-    return list(model.model_fields)
