@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from synthgen.api import Source
 from synthgen.config import DataConfig
 from synthgen.errors import DataError
+from synthgen.io.npz import Archive
 from synthgen_image.collection import Collection, annotated_source
 from synthgen_image.frame import Survey, choose_frame, fit
 from synthgen_image.labels import Labels, check_column, read_labels
@@ -24,7 +23,6 @@ __all__ = ["NpzReader"]
 _IMAGES = ("X", "x", "images", "image", "data", "x_train", "X_train")
 _LABELS = ("y", "Y", "labels", "label", "target", "targets", "y_train", "Y_train")
 _MODES = {len(names): mode for mode, names in CHANNELS.items()}
-_LARGEST = 16 * 2**30
 
 
 class NpzReader:
@@ -40,7 +38,7 @@ class NpzReader:
         Raises:
             DataError: damaged, no array of images or labels, wrong shapes or values.
         """
-        arrays = _Arrays(path)
+        arrays = Archive(path)
         key = next((name for name in _IMAGES if name in arrays.names), None)
         if key is None:
             raise DataError(
@@ -49,7 +47,7 @@ class NpzReader:
         label_key = options.label_column or next((name for name in _LABELS if name in arrays.names), None)
         if label_key is not None:
             check_column(label_key, arrays.names, str(path), key="label_column")
-        images, values, split, notes = arrays.together(key, label_key)
+        images, values, split, notes = _together(arrays, key, label_key)
         pixels, more = _to_uint8(_channels_last(images, f"{key} of {path}"), f"{key} of {path}")
         labels = None if values is None else _labels(values, len(pixels), f"{label_key} of {path}")
         groups = None
@@ -74,54 +72,29 @@ class NpzReader:
         return annotated_source(collection, frame, kept, labels, (*notes, *more, *framed), pixels=pixels)
 
 
-class _Arrays:
-    """The arrays of a file, loaded when asked for, never pickles, never absurdly large."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            with zipfile.ZipFile(path) as archive:
-                self._sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.infolist()}
-        except (OSError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path} is not a readable .npz file: {error}") from error
-        self.names = list(self._sizes)
-
-    def load(self, name: str) -> NDArray[Any]:
-        """One array."""
-        if self._sizes[name] > _LARGEST:
-            raise DataError(
-                f"{name} of {self._path} has {self._sizes[name]:,} bytes, more than the {_LARGEST:,} allowed"
-            )
-        try:
-            with np.load(self._path, allow_pickle=False) as archive:
-                array: NDArray[Any] = archive[name]
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise DataError(f"{name} of {self._path} cannot be read: {error}") from error
-        return array
-
-    def together(
-        self, key: str, label_key: str | None
-    ) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None, tuple[str, ...]]:
-        """Images, labels, official split and notes; a train part is joined with its test part."""
-        images = self.load(key)
-        labels = None if label_key is None else self.load(label_key)
-        other = key.replace("train", "test")
-        if other == key or other not in self.names:
-            return (
-                images,
-                labels,
-                None,
-                () if labels is not None else (f"no labels: no array {', '.join(_LABELS[:4])}",),
-            )
-        test = self.load(other)
-        split = np.repeat(["train", "test"], [len(images), len(test)])
-        if images.shape[1:] != test.shape[1:]:
-            raise DataError(f"{key} and {other} of {self._path} differ in shape: {images.shape}, {test.shape}")
-        if labels is not None and label_key is not None:
-            other_labels = label_key.replace("train", "test")
-            check_column(other_labels, self.names, str(self._path), key="label_column")
-            labels = np.concatenate([labels.ravel(), self.load(other_labels).ravel()])
-        return np.concatenate([images, test]), labels, split, ("the file's own train/test split is kept",)
+def _together(
+    arrays: Archive, key: str, label_key: str | None
+) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None, tuple[str, ...]]:
+    """Images, labels, official split and notes; a train part is joined with its test part."""
+    images = arrays.load(key)
+    labels = None if label_key is None else arrays.load(label_key)
+    other = key.replace("train", "test")
+    if other == key or other not in arrays.names:
+        return (
+            images,
+            labels,
+            None,
+            () if labels is not None else (f"no labels: no array {', '.join(_LABELS[:4])}",),
+        )
+    test = arrays.load(other)
+    split = np.repeat(["train", "test"], [len(images), len(test)])
+    if images.shape[1:] != test.shape[1:]:
+        raise DataError(f"{key} and {other} of {arrays.path} differ in shape: {images.shape}, {test.shape}")
+    if labels is not None and label_key is not None:
+        other_labels = label_key.replace("train", "test")
+        check_column(other_labels, arrays.names, str(arrays.path), key="label_column")
+        labels = np.concatenate([labels.ravel(), arrays.load(other_labels).ravel()])
+    return np.concatenate([images, test]), labels, split, ("the file's own train/test split is kept",)
 
 
 def _channels_last(images: NDArray[Any], where: str) -> NDArray[Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from synthgen.errors import DataError
+from synthgen.io.npz import Archive
 from synthgen.io.parquet import parquet_files
 from synthgen_timeseries.archive import parse_ts, parse_ucr, parts_of, together
 from synthgen_timeseries.collection import Collection, channels_named, label_name
@@ -101,7 +101,7 @@ class NpzReader:
 
     def read(self, path: Path, options: DataConfig) -> Source:
         """NaN at the end of a series is padding."""
-        arrays = _load(path)
+        arrays = Archive(path).all()
         if _key(arrays, "X_train"):
             names = [name for name in ("train", "test") if _key(arrays, f"X_{name}")]
         else:
@@ -138,19 +138,6 @@ def _holds_numbers(line: str) -> bool:
         return len(cells) > 1 and bool([float(cell.replace("?", "nan")) for cell in cells[1:]])
     except ValueError:
         return False
-
-
-def _load(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except ValueError as error:
-        raise DataError(
-            f"{path} holds Python objects, which are never loaded, or is no NumPy archive",
-            hint="Save numbers and text only; pad series of unequal length with NaN.",
-        ) from error
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is not a readable NumPy archive: {error}") from error
 
 
 def _key(arrays: dict[str, NDArray[Any]], *names: str) -> str:

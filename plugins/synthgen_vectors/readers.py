@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from synthgen.errors import DataError
+from synthgen.io.npz import Archive
 from synthgen.io.parquet import features_of, open_parquet, parquet_files, read_columns
 from synthgen_vectors.collection import label_name, vector_source
 
@@ -35,7 +35,7 @@ class NpzReader:
 
     def read(self, path: Path, options: DataConfig) -> Source:
         """Records with the archive's own split where it has one."""
-        arrays = _load(path)
+        arrays = Archive(path).all()
         parts = ["_train", "_test"] if "X_train" in arrays and "X_test" in arrays else [""]
         if f"X{parts[0]}" not in arrays:
             raise DataError(f"{path} has no array X; it holds {', '.join(arrays) or 'nothing'}")
@@ -163,16 +163,3 @@ def _read_csv(path: Path) -> pd.DataFrame:
         return pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig", na_values=["?"])
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, ValueError) as error:
         raise DataError(f"{path} is not a readable table: {str(error).splitlines()[0]}") from error
-
-
-def _load(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except ValueError as error:
-        raise DataError(
-            f"{path} holds Python objects, which are never loaded, or is no NumPy archive",
-            hint="Save numbers and text only.",
-        ) from error
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is not a readable NumPy archive: {error}") from error
