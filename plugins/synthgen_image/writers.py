@@ -13,7 +13,7 @@ from synthgen.api import Records, Schema, WrittenFile
 from synthgen.io.atomic import written
 from synthgen.io.folder import class_folders, csv_rows, merge_parts, write_part, write_png
 from synthgen.io.parquet import Column, image_column
-from synthgen.io.shard_writer import ShardWriter, data_files
+from synthgen.io.shard_writer import RecordWriter, data_files
 
 __all__ = ["FolderWriter", "ParquetWriter"]
 
@@ -21,7 +21,7 @@ _SPLIT = "train"
 _TABLE = f"{_SPLIT}/metadata.csv"
 
 
-class ParquetWriter(ShardWriter):
+class ParquetWriter(RecordWriter):
     """`data/train-00000-of-00008.parquet`, the images as PNG in `image: struct<bytes, path>`."""
 
     def columns(self, records: Records, schema: Schema, metadata: Mapping[str, str]) -> Mapping[str, Column]:

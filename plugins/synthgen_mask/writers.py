@@ -16,7 +16,7 @@ from synthgen.api import Records, Schema, WrittenFile
 from synthgen.io.atomic import write_text, written
 from synthgen.io.folder import merge_parts, write_part, write_png
 from synthgen.io.parquet import Column, image_column
-from synthgen.io.shard_writer import ShardWriter, data_files
+from synthgen.io.shard_writer import RecordWriter, data_files
 from synthgen_mask.classes import IGNORE, MaskClass, class_table_text, classes_of
 from synthgen_mask.coco import annotations_of, write_annotations
 
@@ -81,7 +81,7 @@ class MaskFolderWriter:
         return data_files(_METADATA, "images/*.png", "masks/*.png")
 
 
-class MaskParquetWriter(ShardWriter):
+class MaskParquetWriter(RecordWriter):
     """Parquet shards with the columns `image` and `mask`, both `struct<bytes, path>` of PNG bytes."""
 
     def columns(self, records: Records, schema: Schema, metadata: Mapping[str, str]) -> Mapping[str, Column]:

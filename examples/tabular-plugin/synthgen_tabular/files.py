@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from synthgen.api import Records, Schema, Source, WrittenFile
 from synthgen.data.source import ArraySource
 from synthgen.errors import DataError
-from synthgen.io.atomic import atomic_file, write_text, written
-from synthgen.io.parquet import label_features, shard_columns, shard_path, write_shard
+from synthgen.io.atomic import write_text, written
+from synthgen.io.parquet import Column
+from synthgen.io.shard_writer import AsCsv, RecordWriter
 from synthgen_tabular.table import columns_of, describe_columns, frame_of, make_schema, records_of
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from synthgen.config import DataConfig
 
 __all__ = ["CsvWriter", "ParquetWriter", "TableReader", "source_of"]
@@ -142,68 +142,19 @@ def _known(path: Path) -> Schema | None:
     return Schema.from_json(beside.read_text(encoding="utf-8")) if beside.is_file() else None
 
 
-class _Writer:
-    """What both have in common: `columns.json` beside the shards, and the card."""
+class ParquetWriter(RecordWriter):
+    """sample_id, label, label_name, the columns, seed, guidance; int64, double and string. Beside: `columns.json`."""
 
-    suffix = ""
+    def columns(self, records: Records, schema: Schema, metadata: Mapping[str, str]) -> Mapping[str, Column]:
+        """The table's own columns."""
+        table = pa.Table.from_pandas(frame_of(records, schema), preserve_index=False)
+        return {name: table[name].combine_chunks() for name in table.column_names}
 
     def finish(self, directory: Path, schema: Schema, shards: int) -> list[WrittenFile]:
         """The schema, so that the data set reads back as what it was."""
         write_text(directory / _BESIDE, schema.to_json())
         return [written(directory, directory / _BESIDE, 0)]
 
-    def card(self, schema: Schema) -> dict[str, Any]:
-        """Where the shards lie."""
-        files = [{"split": "train", "path": f"data/*{self.suffix}"}]
-        return {"configs": [{"config_name": "default", "data_files": files}]}
 
-
-class ParquetWriter(_Writer):
-    """sample_id, label, label_name, the columns, seed, guidance; int64, double and string."""
-
-    suffix = ".parquet"
-
-    def write(
-        self,
-        directory: Path,
-        shard: int,
-        shards: int,
-        records: Records,
-        columns: Mapping[str, NDArray[Any]],
-        schema: Schema,
-        metadata: Mapping[str, str],
-    ) -> list[WrittenFile]:
-        """One Parquet file."""
-        import pyarrow as pa
-
-        table = pa.Table.from_pandas(frame_of(records, schema), preserve_index=False)
-        record = {name: table[name].combine_chunks() for name in table.column_names}
-        arranged = shard_columns(records, schema, record=record, extra=columns)
-        return [write_shard(directory, shard, shards, arranged, features=label_features(schema), metadata=metadata)]
-
-
-class CsvWriter(_Writer):
-    """The same columns as text."""
-
-    suffix = ".csv"
-
-    def write(
-        self,
-        directory: Path,
-        shard: int,
-        shards: int,
-        records: Records,
-        columns: Mapping[str, NDArray[Any]],
-        schema: Schema,
-        metadata: Mapping[str, str],
-    ) -> list[WrittenFile]:
-        """One CSV file; its numbers read back to the same float64."""
-        record = frame_of(records, schema)
-        arranged = shard_columns(records, schema, record={}, extra=columns)
-        first = {name: arranged[name] for name in arranged if name not in columns or name == "sample_id"}
-        frame = pd.DataFrame({name: np.asarray(column) for name, column in first.items()})
-        rest = pd.DataFrame({name: column for name, column in columns.items() if name != "sample_id"})
-        path = directory / shard_path(shard, shards).replace(".parquet", self.suffix)
-        with atomic_file(path) as temporary:
-            pd.concat([frame, record, rest], axis=1).to_csv(temporary, index=False)
-        return [written(directory, path, len(records))]
+class CsvWriter(AsCsv, ParquetWriter):
+    """The same columns as text; its numbers read back to the same float64."""
