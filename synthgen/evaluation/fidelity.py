@@ -142,6 +142,15 @@ def auc(positive: NDArray[np.floating], negative: NDArray[np.floating]) -> float
     return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
 
 
+def auc_interval(
+    positive: NDArray[np.floating], negative: NDArray[np.floating], rng: np.random.Generator, *, draws: int
+) -> tuple[float, float]:
+    """95 % interval of `auc`, both sides drawn again."""
+    n, m = len(positive), len(negative)
+    found = [auc(positive[rng.integers(0, n, n)], negative[rng.integers(0, m, m)]) for _ in range(draws)]
+    return interval(found)
+
+
 _LINEAR, _RAW = "c2st_linear", "c2st_raw"
 
 
@@ -159,9 +168,7 @@ class TwoSample:
 
     def interval(self, rng: np.random.Generator, draws: int) -> tuple[float, float]:
         """95 % interval of the area, records of both sides drawn again."""
-        n, m = len(self.synthetic), len(self.real)
-        found = [auc(self.synthetic[rng.integers(0, n, n)], self.real[rng.integers(0, m, m)]) for _ in range(draws)]
-        return interval(found)
+        return auc_interval(self.synthetic, self.real, rng, draws=draws)
 
 
 def classifier_two_sample(

@@ -28,8 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from synthgen.evaluation.fidelity import auc
-from synthgen.evaluation.metric import MetricRow, guarded, interval, proportion_interval
+from synthgen.evaluation.fidelity import auc, auc_interval
+from synthgen.evaluation.metric import MetricRow, guarded, proportion_interval
 from synthgen.evaluation.neighbours import nearest
 from synthgen.seeding import generator
 
@@ -55,9 +55,7 @@ class Attack:
 
     def auc_interval(self, rng: np.random.Generator, draws: int) -> tuple[float, float]:
         """95 % interval of the area, both sides drawn again."""
-        n, m = len(self.member), len(self.other)
-        found = [auc(self.member[rng.integers(0, n, n)], self.other[rng.integers(0, m, m)]) for _ in range(draws)]
-        return interval(found)
+        return auc_interval(self.member, self.other, rng, draws=draws)
 
     @property
     def chance(self) -> tuple[float, float]:
