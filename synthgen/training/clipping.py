@@ -23,10 +23,10 @@ from synthgen.config import RunConfig
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.guidance import drop
 from synthgen.diffusion.loss import DenoisingLoss
-from synthgen.diffusion.weights import LossWeight
 from synthgen.training.encoded import EncodedData
 from synthgen.training.guarantee import Guarantee
 from synthgen.training.monitor import draw_sigma
+from synthgen.training.objective import loss_weight
 from synthgen.training.optim import build_optimizer, rate_factor
 
 __all__ = ["clipped_sum", "private_steps"]
@@ -103,15 +103,7 @@ def private_steps(
 
     Sampling and noise come from the operating system's entropy: what follows from a published seed hides nothing.
     """
-    weight = LossWeight(
-        config.loss.weight,
-        config.noise.sigma_data,
-        snr_gamma=config.loss.snr_gamma,
-        p2_gamma=config.loss.p2_gamma,
-        p2_k=config.loss.p2_k,
-        parameterisation=config.noise.parameterisation,
-    )
-    loss = DenoisingLoss(weight, uncertainty=False, frequency=config.loss.frequency).to(device)
+    loss = DenoisingLoss(loss_weight(config), uncertainty=False, frequency=config.loss.frequency).to(device)
     optimizer = build_optimizer([denoiser.network], config.optim)
     randomness = torch.Generator().manual_seed(secrets.randbits(63))
     expected = guarantee.sample_rate * guarantee.records

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from synthgen.training.adam import adam_direction
+
 __all__ = ["Lamb"]
 
 
@@ -49,18 +51,9 @@ class Lamb(torch.optim.Optimizer):
                     parameter.add_(update, alpha=-group["lr"] * ratio)
 
     def _update(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
-        gradient, state = parameter.grad, self.state[parameter]
-        assert gradient is not None
-        if not state:
-            state["step"] = torch.zeros(())
-            state["mean"], state["square"] = torch.zeros_like(gradient), torch.zeros_like(gradient)
-        first, second = group["betas"]
-        state["step"] += 1
-        count = float(state["step"])
-        state["mean"].lerp_(gradient, 1 - first)
-        state["square"].mul_(second).addcmul_(gradient, gradient, value=1 - second)
-        root = (state["square"] / (1 - second**count)).sqrt_().add_(group["eps"])
-        update: Tensor = state["mean"] / (1 - first**count) / root
+        assert parameter.grad is not None
+        state = self.state[parameter]
+        update = adam_direction(parameter.grad, state, betas=group["betas"], eps=group["eps"])
         return update.add_(parameter, alpha=group["weight_decay"])
 
 

@@ -29,13 +29,13 @@ from synthgen.diffusion.adaptive import AdaptiveDensity
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.guidance import drop
 from synthgen.diffusion.loss import DenoisingLoss
-from synthgen.diffusion.weights import LossWeight
 from synthgen.errors import TrainingError
 from synthgen.nn.ema import PowerEma
 from synthgen.seeding import derive_seed
 from synthgen.training.instability import GradientWatch
 from synthgen.training.monitor import density_of, draw_sigma
 from synthgen.training.noise_scale import NoiseScale
+from synthgen.training.objective import loss_weight
 from synthgen.training.optim import build_optimizer, rate_factor
 from synthgen.training.precision import autocast, loss_scaler
 from synthgen.training.state import optimizer_tensors, restore_optimizer
@@ -126,14 +126,7 @@ class Trainer:
         self.precision = precision
         self.augmentation = augmentation
         self.loss = DenoisingLoss(
-            LossWeight(
-                config.loss.weight,
-                config.noise.sigma_data,
-                snr_gamma=config.loss.snr_gamma,
-                p2_gamma=config.loss.p2_gamma,
-                p2_k=config.loss.p2_k,
-                parameterisation=config.noise.parameterisation,
-            ),
+            loss_weight(config),
             uncertainty=config.loss.learns_uncertainty,
             frequency=config.loss.frequency,
             contrastive=config.loss.contrastive,

@@ -21,6 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from synthgen.training.adam import adam_direction
+
 __all__ = ["Muon", "orthogonalised"]
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -81,16 +83,6 @@ class Muon(torch.optim.Optimizer):
         return (orthogonalised(direction) * scale).reshape_as(parameter)
 
     def _adam(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
-        gradient, state = parameter.grad, self.state[parameter]
-        assert gradient is not None
-        if not state:
-            state["step"] = torch.zeros(())
-            state["mean"], state["square"] = torch.zeros_like(gradient), torch.zeros_like(gradient)
-        first, second = group["betas"]
-        state["step"] += 1
-        state["mean"].lerp_(gradient, 1 - first)
-        state["square"].mul_(second).addcmul_(gradient, gradient, value=1 - second)
-        count = float(state["step"])
-        root = (state["square"] / (1 - second**count)).sqrt_().add_(group["eps"])
-        update: Tensor = state["mean"] / (1 - first**count) / root
-        return update
+        assert parameter.grad is not None
+        state = self.state[parameter]
+        return adam_direction(parameter.grad, state, betas=group["betas"], eps=group["eps"])

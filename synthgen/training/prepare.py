@@ -25,7 +25,7 @@ from synthgen.training.continuing import Old, Rehearsed, extended, open_old
 from synthgen.training.encoded import EncodedData
 from synthgen.training.regularisation import dropout_for
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Prepared", "lasting_path", "prepare", "preset_of"]
 
 _CHUNK = 1024
 _BANK_ROWS = 20_000
@@ -66,9 +66,7 @@ def prepare(overrides: Mapping[str, Any], continued: Run | None = None) -> Prepa
         raise ConfigError("no modality given", hint=f"Choose --modality {'|'.join(registry.names('modalities'))}.")
     first = resolve([overrides])
     modality = registry.modality(first.modality)
-    presets = modality.presets()
-    if first.preset not in presets:
-        raise ConfigError(f"unknown preset {first.preset}", hint=f"Presets of {first.modality}: {', '.join(presets)}.")
+    preset = preset_of(modality, first)
     source = open_source(first.modality, first.data)
     split = make_split(source, first.data, first.train.seed)
     schema, opened = source.schema, source
@@ -78,10 +76,8 @@ def prepare(overrides: Mapping[str, Any], continued: Run | None = None) -> Prepa
         schema = extended(schema, continued.schema)
         source = relabel(source, schema)
         kept = {name: part for name, part in continued.config.model_dump().items() if name in _KEPT}
-    path = first.data.path or modality.demo
-    path = str(Path(path).absolute()) if Path(path).exists() else path  # a run must find its data from anywhere
     usual = {"network": {"dropout": dropout_for(len(split.train))}}
-    config = resolve([usual, chosen, presets[first.preset], kept, overrides, {"data": {"path": path}}])
+    config = resolve([usual, chosen, preset, kept, overrides, {"data": {"path": lasting_path(modality, first)}}])
     codec = _codec(modality, schema, source, split, continued)
     seed = config.train.seed
     new = EncodedData(source, split.train, codec, seed=seed)
@@ -112,6 +108,24 @@ def prepare(overrides: Mapping[str, Any], continued: Run | None = None) -> Prepa
         quality=check_quality(opened, modality, split, seed=seed),
         old=old,
     )
+
+
+def preset_of(modality: Modality, config: RunConfig) -> Mapping[str, Any]:
+    """The preset that the configuration names.
+
+    Raises:
+        ConfigError: the modality has no such preset.
+    """
+    presets = modality.presets()
+    if config.preset not in presets:
+        raise ConfigError(f"unknown preset {config.preset}", hint=f"Presets of {modality.name}: {', '.join(presets)}.")
+    return presets[config.preset]
+
+
+def lasting_path(modality: Modality, config: RunConfig) -> str:
+    """Where the data is, by a name that a run finds it by from anywhere."""
+    path = config.data.path or modality.demo
+    return str(Path(path).absolute()) if Path(path).exists() else path
 
 
 def _codec(modality: Modality, schema: Schema, source: Source, split: Split, continued: Run | None) -> Codec:

@@ -51,6 +51,7 @@ from synthgen.training.guarantee import (
     refuse_what_breaks_privacy,
 )
 from synthgen.training.precision import choose_device
+from synthgen.training.prepare import lasting_path, preset_of
 
 __all__ = ["train_privately"]
 
@@ -81,9 +82,7 @@ def _prepare(overrides: Mapping[str, Any]) -> _Prepared:
     first = resolve([overrides])
     refuse_what_breaks_privacy(first)
     modality = registry.modality(first.modality)
-    presets = modality.presets()
-    if first.preset not in presets:
-        raise ConfigError(f"unknown preset {first.preset}", hint=f"Presets of {first.modality}: {', '.join(presets)}.")
+    preset = preset_of(modality, first)
     source = open_source(first.modality, first.data)
     split = make_split(source, first.data, first.train.seed)
     # The range of a channel is that of the records, unless the modality fixes it.
@@ -91,10 +90,8 @@ def _prepare(overrides: Mapping[str, Any]) -> _Prepared:
         source.schema, channels=tuple(replace(channel, low=None, high=None) for channel in source.schema.channels)
     )
     chosen = modality.configure(schema, len(split.train))
-    path = first.data.path or modality.demo
-    path = str(Path(path).absolute()) if Path(path).exists() else path
     settled = {"train": {"precision": "fp32", "early_stop": False, "sample_checks": 0}, "loss": {"uncertainty": False}}
-    config = resolve([chosen, presets[first.preset], overrides, {"data": {"path": path}}, settled])
+    config = resolve([chosen, preset, overrides, {"data": {"path": lasting_path(modality, first)}}, settled])
     refuse_what_breaks_privacy(config)
     public = None
     if config.train.dp_public is not None:
