@@ -11,10 +11,11 @@ __all__ = ["synthgen_loggers", "synthgen_networks", "synthgen_samplers"]
 
 @hookimpl
 def synthgen_networks() -> Iterable[Spec]:
-    """The two networks that serve any data of one or two dimensions."""
+    """The networks of the core: one for any data of one or two dimensions, two for series."""
     return [
         Spec("unet", "U-Net for series and images of any size", "synthgen.nn.unet:UNet"),
         Spec("dit", "diffusion transformer", "synthgen.nn.dit:DiT"),
+        Spec("grid", "diffusion transformer for series: patches meet, rotary steps, context", "synthgen.nn.grid:Grid"),
     ]
 
 

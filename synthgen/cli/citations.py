@@ -323,7 +323,25 @@ TECHNIQUES: tuple[Technique, ...] = (
     Technique(
         "peebles2023dit", "network",
         "William Peebles and Saining Xie", "Scalable Diffusion Models with Transformers", "ICCV", 2023,
-        lambda config: config.network.name == "dit",
+        lambda config: config.network.name in ("dit", "grid"),
+    ),
+    Technique(
+        "nie2023patchtst", "network",
+        "Yuqi Nie and Nam H. Nguyen and Phanwadee Sinthong and Jayant Kalagnanam",
+        "A Time Series is Worth 64 Words: Long-term Forecasting with Transformers", "ICLR", 2023,
+        lambda config: config.network.name == "grid",
+    ),
+    Technique(
+        "su2021rope", "network",
+        "Jianlin Su and Yu Lu and Shengfeng Pan and Ahmed Murtadha and Bo Wen and Yunfeng Liu",
+        "RoFormer: Enhanced Transformer with Rotary Position Embedding", "Neurocomputing", 2024,
+        lambda config: config.network.name == "grid",
+    ),
+    Technique(
+        "tashiro2021csdi", "imputation",
+        "Yusuke Tashiro and Jiaming Song and Yang Song and Stefano Ermon",
+        "CSDI: Conditional Score-based Diffusion Models for Probabilistic Time Series Imputation", "NeurIPS", 2021,
+        lambda config: config.train.context > 0,
     ),
     Technique(
         "loshchilov2019adamw", "optimiser",

@@ -131,10 +131,14 @@ OFFERED: tuple[Offered, ...] = tuple(
              "lugmayr2022repaint song2021sde"),
             ("reconstruction guidance", "synthgen.diffusion.Reconstructed", "the gradient of what is known",
              "rozet2024mmps song2023pigdm"),
+            ("mask-conditional training", "train.context=0.5", "part of a training record given: one model, four uses",
+             "tashiro2021csdi saharia2022palette"),
         )),
         ("network", (
             ("U-Net", "network.name=unet", "images and series of any size", "ronneberger2015unet"),
             ("diffusion transformer", "network.name=dit", "patches of series, attention by axis", "peebles2023dit"),
+            ("grid transformer", "network.name=grid", "patches of series that meet, rotary steps, context by token",
+             "peebles2023dit nie2023patchtst su2021rope"),
         )),
         ("average", (
             ("power-function EMA", "ema.widths=[0.05, 0.1, 0.2]", "the width is chosen after training",

@@ -50,13 +50,13 @@ class DataConfig(Section):
 class NetworkConfig(Section):
     """The network behind the denoiser."""
 
-    name: str = Field("unet", description="unet (any data), dit (series), mlp (vectors), or a plugin's")
-    width: int = Field(48, ge=8, description="channels at full resolution (unet) or token width (dit)")
+    name: str = Field("unet", description="unet (any data), dit or grid (series), mlp (vectors), or a plugin's")
+    width: int = Field(48, ge=8, description="channels at full resolution (unet) or token width (dit, grid)")
     multipliers: tuple[int, ...] = Field((1, 2), description="unet: width multiplier at each resolution")
-    blocks: int = Field(2, ge=1, description="residual blocks a resolution (unet) or transformer blocks (dit)")
+    blocks: int = Field(2, ge=1, description="residual blocks a resolution (unet) or transformer blocks (dit, grid)")
     attention: bool = Field(True, description="unet: self-attention at the coarsest resolution")
     heads: int = Field(4, ge=1, description="attention heads")
-    patch: int = Field(1, ge=1, description="dit: time steps a token; unet: stem stride")
+    patch: int = Field(1, ge=1, description="dit, grid: time steps a token; unet: stem stride")
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout in residual blocks")
 
 
@@ -149,6 +149,9 @@ class TrainConfig(Section):
     lora_rank: int = Field(0, ge=0, description="with --init: train adapters of this rank beside frozen weights")
     rehearsal: float = Field(0.3, ge=0, lt=1, description="with --continue: share of old records in each batch")
     rehearsal_records: int = Field(2000, ge=1, description="with --continue: old records kept for it")
+    context: float = Field(
+        0.0, ge=0, lt=1, description="share of training records with part of them given: fills gaps and forecasts too"
+    )
     data_curriculum: float = Field(0.0, ge=0, le=1, description="share of training from typical records to all of them")
     noise_curriculum: float = Field(0.0, ge=0, le=1, description="share of training from high noise levels to all")
     sample_checks: int = Field(2, ge=0, description="times in a run that samples are checked for copies and collapse")

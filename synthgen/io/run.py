@@ -41,6 +41,7 @@ from synthgen.diffusion.denoiser import Denoiser
 from synthgen.errors import DataError, RunError, SynthgenError
 from synthgen.io import notebook
 from synthgen.io.atomic import atomic_file, sha256_of
+from synthgen.nn.context import context_condition
 from synthgen.seeding import uniform
 
 if TYPE_CHECKING:
@@ -292,6 +293,8 @@ def build_denoiser(config: RunConfig, schema: Schema) -> Denoiser:
     options = config.network.model_dump(exclude={"name"})
     augmentation = augmentation_of(config, schema)
     conditions = schema.conditions if augmentation is None else (*schema.conditions, augmentation.condition)
+    if config.train.context:
+        conditions = (*conditions, context_condition(schema.shape))
     try:
         network = network_class(schema.shape, conditions, **options)
     except TypeError as error:

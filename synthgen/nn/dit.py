@@ -5,9 +5,8 @@
     z <- z + gate_2(e) * attention over c (modulated norm(z))             with more than one channel
     z <- z + gate_3(e) * MLP(modulated norm(z))
 
-norm is a LayerNorm without parameters, modulated by scale(e) and shift(e); all gates start at zero (AdaLN-zero), so a
-block starts as the identity. Attention by axis costs C T (C + T) instead of (C T)^2; the channels' identities are
-learned.
+Attention by axis costs C T (C + T) instead of (C T)^2; the channels' identities are learned. The blocks are those of
+`synthgen.nn.transformer`.
 
 Sources: Peebles & Xie 2023, arXiv:2212.09748 (DiT); Nie et al. 2023, arXiv:2211.14730 (patches of a series); Zhang &
 Yan 2023, "Crossformer" (attention over time, then channels).
@@ -15,7 +14,6 @@ Yan 2023, "Crossformer" (attention over time, then channels).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -25,8 +23,9 @@ from torch.nn import functional
 
 from synthgen.api import Condition
 from synthgen.errors import UsageError
-from synthgen.nn.blocks import divisor, padding_to
+from synthgen.nn.blocks import padding_to
 from synthgen.nn.embed import DenseConditions, Embedding
+from synthgen.nn.transformer import GridBlock, Mixing, sinusoids
 
 __all__ = ["DiT"]
 
@@ -73,9 +72,9 @@ class DiT(nn.Module):
         self.dense = DenseConditions(conditions)
         self.aligned = nn.Linear(self.dense.channels * patch, width) if self.dense.channels else None
         self.channel = nn.Parameter(torch.randn(channels, 1, width) * 0.5)
+        mixing: tuple[Mixing, ...] = ("time", "rows") if channels > 1 else ("time",)
         self.blocks = nn.ModuleList(
-            _Block(width, embedding=4 * width, heads=heads, axes=2 if channels > 1 else 1, dropout=dropout)
-            for _ in range(blocks)
+            GridBlock(width, embedding=4 * width, heads=heads, mixing=mixing, dropout=dropout) for _ in range(blocks)
         )
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.modulation = nn.Linear(4 * width, 2 * width)
@@ -97,7 +96,7 @@ class DiT(nn.Module):
         values, present = functional.pad(x, edge), functional.pad(torch.ones_like(x), edge)
         cut = [part.reshape(*part.shape[:2], -1, self.patch) for part in (values, present)]  # (B, C, T, p) each
         patches = torch.cat(cut, dim=3)
-        z = self.tokens(patches) + self.channel + _positions(patches.shape[2], self.width, x.device)  # (B, C, T, W)
+        z = self.tokens(patches) + self.channel + sinusoids(patches.shape[2], self.width, x.device)  # (B, C, T, W)
         if self.aligned is not None:  # the same for every channel of x
             beside = functional.pad(self.dense(conditions, x), edge)
             beside = beside.reshape(*beside.shape[:2], -1, self.patch).transpose(1, 2).flatten(2)  # (B, T, channels p)
@@ -108,56 +107,3 @@ class DiT(nn.Module):
         scale, shift = self.modulation(embedding)[:, None, None].chunk(2, dim=-1)
         output = cast(Tensor, self.head(self.norm(z) * (1 + scale) + shift))  # (B, C, T, p)
         return output.flatten(2)[:, :, :length].contiguous()
-
-
-class _Block(nn.Module):
-    """Attention over time, over channels (with `axes` 2), then an MLP; each modulated and gated."""
-
-    def __init__(self, width: int, *, embedding: int, heads: int, axes: int, dropout: float) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.attentions = nn.ModuleList(_Attention(width, heads=heads) for _ in range(axes))
-        self.mlp = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Dropout(dropout), nn.Linear(4 * width, width)
-        )
-        self.modulation = nn.Linear(embedding, 3 * (axes + 1) * width)
-        nn.init.zeros_(self.modulation.weight)
-        nn.init.zeros_(self.modulation.bias)
-
-    def forward(self, z: Tensor, embedding: Tensor) -> Tensor:
-        """z `(B, C, T, W)` -> the same shape."""
-        modulation: tuple[Tensor, ...] = self.modulation(embedding)[:, None, None].chunk(
-            3 * (len(self.attentions) + 1), dim=-1
-        )
-        for axis, attention in enumerate(self.attentions):
-            scale, shift, gate = modulation[3 * axis : 3 * axis + 3]
-            tokens = self.norm(z) * (1 + scale) + shift
-            mixed: Tensor = attention(tokens) if axis == 0 else attention(tokens.transpose(1, 2)).transpose(1, 2)
-            z = z + gate * mixed
-        scale, shift, gate = modulation[-3:]
-        hidden: Tensor = self.mlp(self.norm(z) * (1 + scale) + shift)
-        return z + gate * hidden
-
-
-class _Attention(nn.Module):
-    """Multi-head self-attention over the third axis of `(B, R, T, W)`, each row R for itself."""
-
-    def __init__(self, width: int, *, heads: int) -> None:
-        super().__init__()
-        self.heads = divisor(width, heads)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
-
-    def forward(self, z: Tensor) -> Tensor:
-        b, r, t, w = z.shape
-        q, k, v = self.qkv(z).view(b * r, t, 3, self.heads, w // self.heads).permute(2, 0, 3, 1, 4)
-        mixed: Tensor = functional.scaled_dot_product_attention(q, k, v)  # (B R, heads, T, W / heads)
-        return cast(Tensor, self.out(mixed.transpose(1, 2).reshape(b, r, t, w)))
-
-
-def _positions(steps: int, width: int, device: torch.device) -> Tensor:
-    """Sinusoidal positions `(steps, width)` (Vaswani et al. 2017, arXiv:1706.03762)."""
-    half = (width + 1) // 2
-    rates = torch.exp(torch.arange(half, device=device) * (-math.log(10000.0) / half))
-    angles = torch.arange(steps, device=device)[:, None] * rates
-    return torch.cat([angles.sin(), angles.cos()], dim=1)[:, :width]

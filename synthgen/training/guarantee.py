@@ -37,6 +37,10 @@ _REFUSED: Mapping[str, tuple[Callable[[RunConfig], bool], str]] = {
         lambda config: config.data.balance > 0,
         "it follows from the labels of the records, and the accounting needs every record to be drawn alike",
     ),
+    "train.context": (
+        lambda config: config.train.context > 0,
+        "the loss of one record would not be the one that was accounted for",
+    ),
     "data.augment": (lambda config: config.data.augment > 0, "it is not accounted for"),
     "train.data_curriculum": (
         lambda config: config.train.data_curriculum > 0,

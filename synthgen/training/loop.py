@@ -5,6 +5,8 @@ One step, for a batch x_0 with conditions c (Karras et al. 2022):
     sigma ~ density (stratified),  n ~ N(0, I),  c dropped to null now and then
     loss = mean w(sigma) |D(x_0 + sigma n; sigma, c) - x_0|^2 e^{-u(sigma)} + u(sigma)
 
+With `train.context` part of a record is given now and then, see `synthgen.nn.context`.
+
 With `optim.accumulate` the batch goes through the network in parts whose gradients add up: everything is drawn for the
 whole batch first, so the step is the same (dropout draws its masks part by part).
 
@@ -30,6 +32,7 @@ from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.guidance import drop
 from synthgen.diffusion.loss import DenoisingLoss
 from synthgen.errors import TrainingError
+from synthgen.nn.context import CONTEXT, draw_given, told
 from synthgen.nn.ema import PowerEma
 from synthgen.seeding import derive_seed
 from synthgen.training.instability import GradientWatch
@@ -296,6 +299,11 @@ class Trainer:
                 x, observed, probability=self.config.data.augment, generator=generator
             )
             conditions[self.augmentation.condition.name] = vector
+        if self.config.train.context:
+            given = draw_given(x.shape, probability=self.config.train.context, generator=generator)
+            weights = torch.ones_like(x) if observed is None else observed
+            given = given & (weights > 0)  # what is missing in the data cannot be given
+            conditions[CONTEXT], observed = told(x, given), weights * ~given
         return _Draw(x, sigma, normal, observed, conditions)
 
     @property

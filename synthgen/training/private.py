@@ -90,7 +90,10 @@ def _prepare(overrides: Mapping[str, Any]) -> _Prepared:
         source.schema, channels=tuple(replace(channel, low=None, high=None) for channel in source.schema.channels)
     )
     chosen = modality.configure(schema, len(split.train))
-    settled = {"train": {"precision": "fp32", "early_stop": False, "sample_checks": 0}, "loss": {"uncertainty": False}}
+    settled = {
+        "train": {"precision": "fp32", "early_stop": False, "sample_checks": 0, "context": 0.0},
+        "loss": {"uncertainty": False},
+    }
     config = resolve([chosen, preset, overrides, {"data": {"path": lasting_path(modality, first)}}, settled])
     refuse_what_breaks_privacy(config)
     public = None

@@ -92,6 +92,8 @@ def _train_in(
     asked = overrides if begun is None else begun
     old = None if continued is None else Run.open(continued)
     start = old or (None if init is None else Run.open(init))
+    if start is not None:  # its network reads what is given, or does not
+        asked = merge({"train": {"context": start.config.train.context}}, asked)
     session = _Session(path, request, prepare(asked, old), start, progress)
     if begun is None and not {"samples", "minutes"} & dict(overrides.get("train", {})).keys():
         session.shorten_default_budget()

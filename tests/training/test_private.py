@@ -146,6 +146,7 @@ PRIVATE = {"modality": "image", "noise": {"sigma_max": 20.0}, "train": {"dp_epsi
         ("noise", {"sigma_max": None}, "noise.sigma_max would be taken from the private records"),
         ("train", {"minutes": 1.0}, "train.minutes cannot be used"),
         ("train", {"data_curriculum": 0.5}, "train.data_curriculum cannot be used"),
+        ("train", {"context": 0.5}, "train.context cannot be used"),
         ("train", {"precision": "bf16"}, "train.precision cannot be used"),
         ("data", {"balance": 0.5}, "data.balance cannot be used"),
         ("noise", {"adaptive": True}, "noise.adaptive cannot be used"),
