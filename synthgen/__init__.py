@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from synthgen.evaluation import Report, evaluate, score
     from synthgen.evaluation.estimator import Scorer
-    from synthgen.generation import Dataset, SyntheticAugmenter, augment, generate, verify
+    from synthgen.generation import Dataset, Given, SyntheticAugmenter, augment, generate, verify
     from synthgen.generation.sample import FreshSamples, Sample, fresh_samples, sample
     from synthgen.io.run import Run
     from synthgen.training import train
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Dataset",
     "FreshSamples",
+    "Given",
     "Report",
     "Run",
     "Sample",
@@ -39,6 +40,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Dataset": "synthgen.generation",
     "FreshSamples": "synthgen.generation.sample",
+    "Given": "synthgen.generation",
     "Report": "synthgen.evaluation",
     "Run": "synthgen.io.run",
     "Sample": "synthgen.generation.sample",

@@ -231,6 +231,12 @@ TECHNIQUES: tuple[Technique, ...] = (
         "ICLR", 2021, lambda config: config.sampling.sampler == "langevin" or config.noise.density == "linear",
     ),
     Technique(
+        "meng2022sdedit", "variation of given records",
+        "Chenlin Meng and Yutong He and Yang Song and Jiaming Song and Jiajun Wu and Jun-Yan Zhu and Stefano Ermon",
+        "SDEdit: Guided Image Synthesis and Editing with Stochastic Differential Equations",
+        "ICLR", 2022, _never,
+    ),
+    Technique(
         "lugmayr2022repaint", "sampler that repeats its steps, imputation",
         "Andreas Lugmayr and Martin Danelljan and Andres Romero and Fisher Yu and Radu Timofte and Luc Van Gool",
         "RePaint: Inpainting Using Denoising Diffusion Probabilistic Models",

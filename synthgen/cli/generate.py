@@ -29,9 +29,11 @@ from synthgen.errors import UsageError
 
 if TYPE_CHECKING:
     from synthgen.generation.dataset import Dataset
+    from synthgen.generation.given import Given
 
 __all__ = ["describe_dataset", "generate", "summarise_dataset"]
 
+_STARTING = "From given records"
 _WRITING = "What is written"
 _WORKING = "Who does the work"
 
@@ -62,6 +64,21 @@ def generate(
     sampler: SamplerOption = None,
     assignments: SetOption = None,
     seed: SeedOption = 0,
+    given: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="PATH|NAME",
+            help="Vary these records: noise each one a little and sample from there. Their labels stay.",
+            rich_help_panel=_STARTING,
+        ),
+    ] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S", help="Share of the noise that --from puts on: 0.4; 1 is all.", rich_help_panel=_STARTING
+        ),
+    ] = None,
     format: Annotated[
         str | None,
         typer.Option(
@@ -91,7 +108,7 @@ def generate(
     """
     labels = chosen_labels(label)
     counts = _counts(count)
-    total = _total(n, counts)
+    total = n if given is not None and n is None and not counts else _total(n, counts)
     if executor not in ("local", "torchrun", "ray"):
         raise UsageError(f"--executor {executor}: expected local, torchrun or ray")
     chosen_format = _format(format, layout)
@@ -112,6 +129,7 @@ def generate(
             format=chosen_format,
             out=out,
             shards=shards,
+            given=_given(given, strength),
             executor=executor,
             workers=workers,
             dry_run=dry_run,
@@ -168,6 +186,17 @@ def _sampling(assignments: list[str] | None) -> dict[str, Any]:
                 hint="For example --set sampling.autoguidance=1.5",
             )
     return dict(asked.get("sampling", {}))
+
+
+def _given(path: str | None, strength: float | None) -> Given | None:
+    """The records that --from names."""
+    if path is None:
+        if strength is not None:
+            raise UsageError("--strength says how far --from goes", hint="Add --from with a file or folder of records.")
+        return None
+    from synthgen.generation.given import Given
+
+    return Given(path) if strength is None else Given(path, strength)
 
 
 def _counts(texts: list[str] | None) -> dict[str, int]:

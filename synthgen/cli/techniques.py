@@ -134,6 +134,10 @@ OFFERED: tuple[Offered, ...] = tuple(
             ("mask-conditional training", "train.context=0.5", "part of a training record given: one model, four uses",
              "tashiro2021csdi saharia2022palette"),
         )),
+        ("given records", (
+            ("variation of given records", "synthgen generate --from", "noised part of the way and sampled from there",
+             "meng2022sdedit"),
+        )),
         ("network", (
             ("U-Net", "network.name=unet", "images and series of any size", "ronneberger2015unet"),
             ("diffusion transformer", "network.name=dit", "patches of series, attention by axis", "peebles2023dit"),

@@ -15,7 +15,7 @@ from synthgen.config import DataConfig
 from synthgen.data.source import LazySource
 from synthgen.errors import DataError, UsageError
 
-__all__ = ["open_source", "relabel"]
+__all__ = ["check_same_kind", "open_alike", "open_source", "relabel"]
 
 
 def open_source(modality: str, options: DataConfig) -> Source:
@@ -62,7 +62,7 @@ def relabel(source: Source, schema: Schema) -> Source:
         DataError: a label name that the schema does not have.
         UsageError: the data is of another modality or shape.
     """
-    _check_same_kind(source.schema, schema)
+    check_same_kind(source.schema, schema)
     if source.labels is None or not schema.labels:
         return source
     position = {name: index for index, name in enumerate(schema.labels)}
@@ -91,7 +91,42 @@ def relabel(source: Source, schema: Schema) -> Source:
     )
 
 
-def _check_same_kind(found: Schema, wanted: Schema) -> None:
+def open_alike(schema: Schema, options: DataConfig, *, label_column: str | None = None) -> tuple[Source, DataConfig]:
+    """Open other data of a run's kind, and the options that did it.
+
+    Images of another size or mode than the model's are converted.
+
+    Args:
+        schema: of the run.
+        options: as the run's data was read, with the path of the other data.
+        label_column: must be there; None: the run's own, which new data may well come without.
+
+    Raises:
+        DataError: see `open_source`.
+    """
+    if label_column is not None:
+        options = options.model_copy(update={"label_column": label_column})
+    try:
+        source = open_source(schema.modality, options)
+    except DataError:
+        if options.label_column is None or label_column is not None:
+            raise
+        options = options.model_copy(update={"label_column": None})
+        source = open_source(schema.modality, options)
+    if source.schema.shape == schema.shape or len(schema.shape) != 3 or schema.shape[1] != schema.shape[2]:
+        return source, options
+    mode = {1: "grey", 3: "rgb", 4: "rgba"}.get(len(schema.channels), "auto")
+    options = options.model_copy(update={"image_size": schema.shape[1], "image_mode": mode})
+    return open_source(schema.modality, options), options
+
+
+def check_same_kind(found: Schema, wanted: Schema) -> None:
+    """Refuse data of another modality or number of channels.
+
+    Raises:
+        UsageError: of another modality.
+        DataError: of another number of channels.
+    """
     if found.modality != wanted.modality:
         raise UsageError(f"the data is of modality {found.modality}, the run of {wanted.modality}")
     if len(found.channels) != len(wanted.channels):

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthgen.data.opening import open_source
-from synthgen.errors import DataError, UsageError
+from synthgen.data.opening import open_alike
+from synthgen.errors import UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from synthgen.api import Source
-    from synthgen.config import DataConfig
     from synthgen.io.run import Run
 
 __all__ = ["calibration_positions", "destination", "open_data", "open_run", "refuse_to_overwrite"]
@@ -37,24 +36,8 @@ def open_data(run: Run, data: Path | str | None, label_column: str | None) -> tu
     """The data to score, opened as the run's was, and its name; the run's own without `data`."""
     if data is None:
         return run.source(), run.config.data.path or run.modality.demo
-    options = run.config.data.model_copy(update={"path": str(data), "label_column": label_column})
-    named = run.config.data.label_column
-    if label_column is None and named is not None:
-        try:  # the label as it was named in training; new data may well come without it
-            options = options.model_copy(update={"label_column": named})
-            return _resized(run, open_source(run.schema.modality, options), options), str(data)
-        except DataError:
-            options = options.model_copy(update={"label_column": None})
-    return _resized(run, open_source(run.schema.modality, options), options), str(data)
-
-
-def _resized(run: Run, source: Source, options: DataConfig) -> Source:
-    """Images of another size or mode than the model's are opened again, converted to its."""
-    schema = run.schema
-    if source.schema.shape == schema.shape or len(schema.shape) != 3 or schema.shape[1] != schema.shape[2]:
-        return source
-    mode = {1: "grey", 3: "rgb", 4: "rgba"}.get(len(schema.channels), "auto")
-    return open_source(schema.modality, options.model_copy(update={"image_size": schema.shape[1], "image_mode": mode}))
+    options = run.config.data.model_copy(update={"path": str(data)})
+    return open_alike(run.schema, options, label_column=label_column)[0], str(data)
 
 
 def calibration_positions(run: Run) -> tuple[NDArray[np.int64], str]:

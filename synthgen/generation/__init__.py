@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from synthgen.generation.augmenting import augment
     from synthgen.generation.dataset import Dataset
     from synthgen.generation.generating import generate, generate_records
+    from synthgen.generation.given import Given
     from synthgen.generation.sample import Sample, fresh_samples, sample
     from synthgen.generation.verifying import verify
 
 __all__ = [
     "Dataset",
+    "Given",
     "Sample",
     "SyntheticAugmenter",
     "augment",
@@ -27,6 +29,7 @@ __all__ = [
 
 _HOMES = {
     "Dataset": "synthgen.generation.dataset",
+    "Given": "synthgen.generation.given",
     "Sample": "synthgen.generation.sample",
     "SyntheticAugmenter": "synthgen.generation.augmenter",
     "augment": "synthgen.generation.augmenting",

@@ -111,8 +111,9 @@ def _card(run: Run, plan: Plan, writer: Writer, provenance: Mapping[str, Any]) -
         f"`{Path(run.config.data.path).name}` (model {plan.model[:12]}, seed {plan.seed}, "
         f"guidance {plan.sampling.guidance:g}, {plan.sampling.steps} network evaluations a record).",
         "",
+        *([] if plan.given is None else [plan.given.sentence()]),
         "Synthetic records are not measurements. They repeat the biases of the data that the model learnt from.",
-        _privacy(run, provenance["kind"]),
+        _privacy(run, plan, provenance["kind"]),
         "`synthgen evaluate` measures fidelity, usefulness and leakage.",
     ]
     if counts:
@@ -125,9 +126,9 @@ def _card(run: Run, plan: Plan, writer: Writer, provenance: Mapping[str, Any]) -
     return "\n".join(lines) + "\n"
 
 
-def _privacy(run: Run, kind: str) -> str:
+def _privacy(run: Run, plan: Plan, kind: str) -> str:
     guarantee = run.facts.get("privacy")
-    if kind == "generate" and guarantee:
+    if kind == "generate" and guarantee and plan.given is None:
         return str(guarantee["statement"])
     return "They carry no formal guarantee of privacy."
 

@@ -15,6 +15,7 @@ from synthgen.errors import DatasetError, UsageError
 from synthgen.generation.dataset import SYNTHETIC_ROOT, Dataset
 from synthgen.generation.describing import describe
 from synthgen.generation.executors import execute, threads_each
+from synthgen.generation.given import Given
 from synthgen.generation.plan import Plan, make_plan
 from synthgen.generation.worker import finished_files, make_records
 from synthgen.io.atomic import TEMPORARY, make_directory, remove_leftovers, write_text
@@ -41,6 +42,7 @@ def generate(
     format: str | None = None,
     out: Path | str | None = None,
     shards: int | None = None,
+    given: Given | Path | str | None = None,
     executor: str = "local",
     workers: int = 1,
     dry_run: bool = False,
@@ -51,8 +53,9 @@ def generate(
 
     Args:
         run: a run or its directory; None: the newest below `runs/`.
-        n: number of records; may be left away with `counts`.
-        labels: None: the training frequencies; empty: every class equally; names: those classes, equally.
+        n: number of records; may be left away with `counts` or `given`.
+        labels: None: the training frequencies, or the labels of given records; empty: every class equally; names:
+            those classes, equally.
         balance: True or False override whether the chosen classes come equally or as in training.
         counts: class name -> number of records.
         guidance: classifier-free guidance weight; 1 is none. None: the run's default, as for the next two.
@@ -63,6 +66,7 @@ def generate(
         format: name from `synthgen list writers`; None: the modality's first.
         out: the data set's directory; None: `synthetic/<run>-<k>`.
         shards: number of shards; None: by size.
+        given: records of the run's modality to start from, record i from given record i mod m; see `Given`.
         executor: `local`, `torchrun` or `ray`.
         workers: processes of the local executor.
         dry_run: return the plan with an estimate of size and time, and write nothing.
@@ -86,6 +90,7 @@ def generate(
         seed=seed,
         format=format,
         shards=shards,
+        given=given,
     )
     if dry_run:
         return Dataset(Path(out or SYNTHETIC_ROOT / f"{run.path.name}-?"), _estimate(run, plan))
@@ -103,6 +108,7 @@ def generate(
             "n": plan.n,
             "labels": plan.label_counts(run.schema.labels),
             "threads": threads_each(executor, workers),
+            **({} if plan.given is None else {"given": plan.given.describe()}),
         }
         describe(run, plan, directory, writer, files, kind="generate", more=facts)
         counted.finish()
@@ -112,7 +118,7 @@ def generate(
 def generate_records(
     run: Run | Path | str | None = None,
     *,
-    n: int,
+    n: int | None = None,
     labels: Sequence[str] | None = None,
     counts: Mapping[str, int] | None = None,
     guidance: float | None = None,
@@ -120,6 +126,7 @@ def generate_records(
     sampler: str | None = None,
     sampling: Mapping[str, Any] | None = None,
     seed: int = 0,
+    given: Given | Path | str | None = None,
 ) -> Records:
     """The records that `generate` would write, in memory; arguments as there."""
     run = as_run(run)
@@ -133,6 +140,7 @@ def generate_records(
         sampler=sampler,
         sampling=sampling,
         seed=seed,
+        given=given,
     )
     return make_records(run, plan, range(plan.n))
 

@@ -12,6 +12,7 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from synthgen import registry
 from synthgen.config import SamplingConfig, resolve
 from synthgen.errors import DatasetError, UsageError
+from synthgen.generation.given import Given, GivenPlan, given_plan
 from synthgen.generation.sampling import check_sampling
 from synthgen.io.run import Run
 from synthgen.seeding import uniform
@@ -35,9 +37,10 @@ class LabelPlan:
     """Which label each record gets.
 
     Args:
-        mode: `none`, `equal` (in turn), `counts` (in blocks) or `frequencies` (drawn).
+        mode: `none`, `equal` (in turn), `counts` (in blocks), `frequencies` (drawn) or `given` (those of the given
+            records).
         names: class names.
-        values: counts or frequencies, one a name; empty for `equal`.
+        values: counts or frequencies, one a name; else empty.
     """
 
     mode: str
@@ -59,6 +62,7 @@ class Plan:
     sampling: SamplingConfig
     precision: str
     shard_size: int
+    given: GivenPlan | None = None
 
     @property
     def shards(self) -> int:
@@ -73,6 +77,8 @@ class Plan:
         """Index into the run's label `names` for each record, `(len(sample_ids),)`; None for unlabelled runs."""
         if self.labels.mode == "none":
             return None
+        if self.labels.mode == "given" and self.given is not None:
+            return self.given.label_ids(self.modality, names, sample_ids)
         position = np.array([list(names).index(name) for name in self.labels.names], dtype=np.int64)
         ids = np.asarray(sample_ids, dtype=np.int64)
         if self.labels.mode == "equal":
@@ -97,6 +103,8 @@ class Plan:
         """The plan as indented JSON."""
         raw = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         raw |= {"labels": dataclasses.asdict(self.labels), "sampling": self.sampling.model_dump(mode="json")}
+        given = raw.pop("given")  # absent where there are none, so that plans of older versions keep their bytes
+        raw |= {} if given is None else {"given": given.to_json()}
         return json.dumps(raw, indent=2, ensure_ascii=False)
 
     @classmethod
@@ -110,10 +118,12 @@ class Plan:
             raw = json.loads(text)
             labels = raw.pop("labels")
             sampling = SamplingConfig.model_validate(raw.pop("sampling"))
+            given = raw.pop("given", None)
             return cls(
                 **raw,
                 labels=LabelPlan(labels["mode"], tuple(labels["names"]), tuple(labels["values"])),
                 sampling=sampling,
+                given=None if given is None else GivenPlan.from_json(given),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(f"not a plan: {error}") from error
@@ -133,6 +143,7 @@ def make_plan(
     seed: int = 0,
     format: str | None = None,
     shards: int | None = None,
+    given: Given | Path | str | None = None,
 ) -> Plan:
     """Settle a data set; see `synthgen.generate` for the arguments.
 
@@ -140,9 +151,12 @@ def make_plan(
         UsageError: an impossible number, label, sampler or format.
         ConfigError: a key of `sampling` that does not exist, or a value out of range.
         RunError: the run lacks what the sampling needs.
+        DataError: given records that cannot be read or do not fit the run.
     """
-    label_plan = _label_plan(run, n, labels, balance, counts)
+    label_plan = _label_plan(run, n, labels, balance, counts, own=given is not None)
     total = int(sum(label_plan.values)) if label_plan.mode == "counts" else n
+    start = None if given is None or (total is not None and total < 1) else given_plan(run, given, total)
+    total = start.records if total is None and start is not None else total
     if total is None or total < 1:
         raise UsageError(f"n is {total}: at least one record is needed", hint="Add --n with a positive number.")
     chosen_format = format or run.modality.formats[0]
@@ -159,7 +173,7 @@ def make_plan(
         raise UsageError(f"shards is {shards}: at least one is needed")
     record_bytes = 4 * int(np.prod(run.schema.shape))
     size = int(np.clip(_SHARD_BYTES // record_bytes, _SMALLEST_SHARD, _LARGEST_SHARD))
-    return Plan(
+    plan = Plan(
         run=str(run.path),
         model=run.fingerprint,
         modality=run.schema.modality,
@@ -170,7 +184,11 @@ def make_plan(
         sampling=settled,
         precision=str(run.facts["precision"]),
         shard_size=size if shards is None else -(-total // min(shards, total)),
+        given=start,
     )
+    if label_plan.mode == "given":
+        plan.label_ids(run.schema.labels, range(1))  # labels that are missing or unknown are said at once
+    return plan
 
 
 def _label_plan(
@@ -179,13 +197,18 @@ def _label_plan(
     labels: Sequence[str] | None,
     balance: bool | None,
     counts: Mapping[str, int] | None,
+    *,
+    own: bool,
 ) -> LabelPlan:
+    """`own`: records bring labels of their own, to be used unless others are asked for."""
     known = run.schema.labels
     asked = [*(labels or ()), *(counts or {})]
     if not known:
         if asked or balance or labels is not None:
             raise UsageError("this run was trained without labels, so none can be asked for")
         return LabelPlan("none")
+    if own and labels is None and not counts and balance is None:
+        return LabelPlan("given")
     seen = {name for name, share in zip(known, run.label_frequencies(), strict=True) if share > 0}
     for name in asked:
         if name not in seen:

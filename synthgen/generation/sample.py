@@ -19,6 +19,7 @@ from synthgen import registry
 from synthgen.api import Records, Writer
 from synthgen.errors import UsageError
 from synthgen.generation.generating import as_run
+from synthgen.generation.given import Given
 from synthgen.generation.plan import Plan, make_plan
 from synthgen.generation.worker import file_metadata, make_records, row_columns
 from synthgen.io.notebook import facts_table, gallery
@@ -44,6 +45,7 @@ def sample(
     steps: int | None = None,
     sampler: str | None = None,
     seed: int = 0,
+    given: Given | Path | str | None = None,
 ) -> Sample:
     """The records that `synthgen.generate` would write, in memory.
 
@@ -54,6 +56,7 @@ def sample(
         counts: class name -> number of records.
         guidance, steps, sampler: the run's own when None.
         seed: the same seed gives the same records.
+        given: records to start from; see `synthgen.generate`.
 
     Raises:
         UsageError: an impossible number, label or sampler.
@@ -61,7 +64,15 @@ def sample(
     opened = as_run(run)
     labels = [label] if isinstance(label, str) else label
     plan = make_plan(
-        opened, n=n, labels=labels, counts=counts, guidance=guidance, steps=steps, sampler=sampler, seed=seed
+        opened,
+        n=n,
+        labels=labels,
+        counts=counts,
+        guidance=guidance,
+        steps=steps,
+        sampler=sampler,
+        seed=seed,
+        given=given,
     )
     return Sample(opened, plan, make_records(opened, plan, range(plan.n)))
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from synthgen import registry, seeding
 from synthgen.api import Records, Schema, Writer, WrittenFile
 from synthgen.diffusion.samplers import Sampler
+from synthgen.generation.given import Start
 from synthgen.generation.plan import Plan
 from synthgen.generation.sampling import noise_levels, sampling_denoiser, settings_of
 from synthgen.io.atomic import write_text
@@ -46,18 +47,21 @@ def make_records(run: Run, plan: Plan, sample_ids: Sequence[int], tell: Callable
     parts = []
     for ids in _batches(sample_ids, plan.sampling.batch_size):
         labels = plan.label_ids(run.schema.labels, ids)
-        conditions = run.conditions(labels, seed=plan.seed, sample_ids=ids)
-        x = _noise(plan.seed, "noise", ids, run.schema, device) * float(sigmas[0])
+        noise = _noise(plan.seed, "noise", ids, run.schema, device)
+        if plan.given is None:
+            start = Start(noise * float(sigmas[0]), sigmas, run.conditions(labels, seed=plan.seed, sample_ids=ids))
+        else:
+            start = plan.given.start(plan.given.encoded(run, codec, ids, labels), sigmas, noise)
         with torch.inference_mode(), autocast(device, plan.precision):
             x = sampler.solve(
                 denoiser,
-                x,
-                sigmas,
-                conditions={name: values.to(device) for name, values in conditions.items()},
+                start.x,
+                start.sigmas,
+                conditions={name: values.to(device) for name, values in start.conditions.items()},
                 noise=partial(_noise, plan.seed, "sde", ids, run.schema, device),
                 settings=settings_of(plan.sampling),
             )
-        records = codec.decode(x.float().cpu(), conditions)
+        records = codec.decode(x.float().cpu(), start.conditions)
         parts.append(dataclasses.replace(records, label=labels))
         if tell is not None:
             tell(len(ids))
@@ -67,10 +71,12 @@ def make_records(run: Run, plan: Plan, sample_ids: Sequence[int], tell: Callable
 def row_columns(plan: Plan, sample_ids: Sequence[int]) -> dict[str, NDArray[Any]]:
     """The columns that say where each record comes from."""
     size = len(sample_ids)
+    given = {} if plan.given is None else {"source_id": plan.given.positions(sample_ids)}
     return {
         "sample_id": np.asarray(sample_ids, dtype=np.int64),
         "seed": np.full(size, plan.seed, dtype=np.int64),
         "guidance": np.full(size, plan.sampling.guidance, dtype=np.float32),
+        **given,
     }
 
 
