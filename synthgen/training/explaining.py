@@ -76,7 +76,7 @@ def explain(overrides: Mapping[str, Any], continued: Run | None = None) -> Expla
         config, denoiser, prepared.data, prepared.schema.conditions, device=device, augmentation=augmentation
     )
     precision = choose_precision(config.train.precision, trainer.trial)
-    step = seconds_a_step(trainer.trial, precision)
+    (step,) = seconds_a_step(trainer.trial, precision)
     samples = config.train.samples
     minutes = config.train.minutes
     seconds = 60 * minutes if minutes is not None else None if samples is None else step * samples / trainer.batch_size

@@ -9,7 +9,7 @@ of this, so fp16 is never chosen unasked.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -18,7 +18,6 @@ from synthgen.errors import ConfigError
 
 __all__ = ["autocast", "choose_device", "choose_precision", "loss_scaler", "seconds_a_step"]
 
-_WARM = 1
 _TIMED = 3
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -60,17 +59,26 @@ def choose_precision(wanted: str, step: Callable[[str], None]) -> str:
             ) from error
     if wanted != "auto":
         return wanted
-    seconds = {precision: seconds_a_step(step, precision) for precision in ("fp32", "bf16")}
-    return "bf16" if seconds["bf16"] * 1.05 < seconds["fp32"] else "fp32"
+    fp32, bf16 = seconds_a_step(step, "fp32", "bf16")
+    return "bf16" if bf16 * 1.05 < fp32 else "fp32"
 
 
-def seconds_a_step(step: Callable[[str], None], precision: str) -> float:
-    """The time of one training step, from a few of them."""
-    for _ in range(_WARM):
+def seconds_a_step(step: Callable[[str], None], *precisions: str) -> list[float]:
+    """The time of one training step in each precision.
+
+    The quickest of a few, taken in turn: whatever else the machine does then slows all of them alike.
+    """
+    for precision in precisions:
         step(precision)
-    started = time.perf_counter()
-    for _ in range(_TIMED):
+    return [min(times) for times in zip(*(_round(step, precisions) for _ in range(_TIMED)), strict=True)]
+
+
+def _round(step: Callable[[str], None], precisions: Sequence[str]) -> list[float]:
+    times = []
+    for precision in precisions:
+        started = time.perf_counter()
         step(precision)
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return (time.perf_counter() - started) / _TIMED
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - started)
+    return times
