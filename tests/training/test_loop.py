@@ -11,7 +11,7 @@ from synthgen.config import merge
 from synthgen.errors import ConfigError
 from synthgen.io.run import build_denoiser
 from synthgen.training.loop import Trainer
-from synthgen.training.precision import choose_precision
+from synthgen.training.precision import choose_precision, seconds_a_step
 from synthgen.training.prepare import prepare
 
 
@@ -94,6 +94,22 @@ def test_fp16_with_loss_scaling_trains_like_fp32(make):
         assert trainer.skipped <= 3
         losses[name] = sum(seen[-5:]) / 5
     assert losses["fp16"] == pytest.approx(losses["fp32"], rel=0.1)
+
+
+def test_a_burst_of_other_work_does_not_decide_the_precision(monkeypatch):
+    """bf16 is twice as fast here; whatever runs beside slows the first round of both tenfold."""
+    clock = 0.0
+    calls = []
+
+    def step(precision):
+        nonlocal clock
+        calls.append(precision)
+        clock += (1.0 if precision == "bf16" else 2.0) * (10 if len(calls) <= 4 else 1)
+
+    monkeypatch.setattr("synthgen.training.precision.time.perf_counter", lambda: clock)
+    assert choose_precision("auto", step) == "bf16"
+    assert seconds_a_step(step, "fp32", "bf16") == [2.0, 1.0]
+    assert calls[:4] == ["fp32", "bf16", "fp32", "bf16"]
 
 
 def test_a_device_without_fp16_is_named():
