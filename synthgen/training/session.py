@@ -162,7 +162,7 @@ class _Session:
     def shorten_default_budget(self) -> None:
         """Nobody asked for a budget: keep the modality's, but no longer than a quarter of an hour on this machine."""
         samples = self.config.train.samples
-        seconds = seconds_a_step(self.trainer.trial, self.trainer.precision)
+        (seconds,) = seconds_a_step(self.trainer.trial, self.trainer.precision)
         fitting = max(1, int(_LONGEST_DEFAULT_SECONDS / seconds)) * self.trainer.batch_size
         if samples is None or fitting >= samples:
             return
