@@ -13,6 +13,7 @@ from synthgen.api import Records, Schema, Source
 from synthgen.config import DataConfig
 from synthgen.data.source import ArraySource, LazySource
 from synthgen.errors import DataError
+from synthgen.io.jpeg import MOST_FILES, JpegFiles
 from synthgen_mask.classes import (
     IGNORE,
     ClassTable,
@@ -97,7 +98,9 @@ def open_pairs(
     if ignored:
         said.append(f"{ignored:.1%} of the pixels are 255: ignored in training and scoring")
     said.append(f"{len(table.classes)} pixel classes: {', '.join(entry.name for entry in table.classes[:12])}")
-    more = {"groups": labels.groups, "official_split": official_split, "notes": tuple(said)}
+    some = every[np.linspace(0, len(every) - 1, min(len(every), MOST_FILES)).astype(np.int64)]
+    stored = JpegFiles(lambda: (pairs.stored(int(i)) for i in some), height=size[0], width=size[1])
+    more = {"groups": labels.groups, "official_split": official_split, "notes": tuple(said), "through_file": stored}
     if fits:
         return ArraySource(schema, load(every), **more)  # type: ignore[arg-type]
     said.append(f"too large for memory: read when needed; classes from {len(seen)} of the masks")

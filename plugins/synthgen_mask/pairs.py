@@ -49,6 +49,10 @@ class Pairs(Protocol):
         """The decoded mask."""
         ...
 
+    def stored(self, index: int) -> tuple[str, Path | bytes]:
+        """What to call the image, and its file or encoded bytes."""
+        ...
+
     def headers(self, index: int) -> tuple[ImageHeader, ImageHeader]:
         """Size and mode of the image and of the mask, from their first bytes alone."""
         ...
@@ -80,6 +84,10 @@ class FilePairs:
         """The decoded mask."""
         return load_image(self.masks[index])
 
+    def stored(self, index: int) -> tuple[str, Path | bytes]:
+        """The image's file."""
+        return self.name(index), self.images[index]
+
     def headers(self, index: int) -> tuple[ImageHeader, ImageHeader]:
         """Sizes and modes."""
         return read_header(self.images[index]), read_header(self.masks[index])
@@ -110,6 +118,10 @@ class RowPairs:
     def mask(self, index: int) -> Image.Image:
         """The decoded mask."""
         return load_image(self._bytes(index, "mask"), name=f"{self.name(index)}, mask")
+
+    def stored(self, index: int) -> tuple[str, Path | bytes]:
+        """The image's bytes."""
+        return self.name(index), self._bytes(index, "image")
 
     def headers(self, index: int) -> tuple[ImageHeader, ImageHeader]:
         """Sizes and modes."""

@@ -88,6 +88,7 @@ def relabel(source: Source, schema: Schema) -> Source:
         groups=source.groups,
         official_split=source.official_split,
         notes=source.notes,
+        through_file=getattr(source, "through_file", None),
     )
 
 
