@@ -2,8 +2,7 @@
 
 A channel where calm series lie beside lively ones is companded first, see `compand`.
 Missing values inside a series are interpolated and carry no weight. After the end of a shorter series stands 0, with
-full weight, so that the network learns to end; the length itself is a condition (a share of L) and decides where
-decoding cuts.
+full weight, so that the network learns to end; the length itself is a condition and decides where decoding cuts.
 """
 
 from __future__ import annotations
@@ -15,13 +14,15 @@ import numpy as np
 import torch
 
 from synthgen.api import Batch, Records
+from synthgen.data.attribute_codec import attribute_columns, attribute_conditions, from_condition, to_condition
+from synthgen_timeseries.collection import length_attribute
 from synthgen_timeseries.compand import Companding
 from synthgen_timeseries.series import ChannelScale, gaps, inside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from synthgen.api import Schema
+    from synthgen.api import Attribute, Schema
 
 __all__ = ["SeriesCodec"]
 
@@ -99,9 +100,8 @@ class SeriesCodec:
                 label = np.full(len(records), -1) if records.label is None else records.label
                 conditions["label"] = torch.from_numpy(np.asarray(label, dtype=np.int64))
             elif condition.name == "length":
-                share = records["length"].astype(np.float32)[:, None] / np.float32(self._schema.shape[1])
-                conditions["length"] = torch.from_numpy(share)
-        return conditions
+                conditions["length"] = to_condition(self._length, records["length"])
+        return conditions | attribute_conditions(records, self._schema)
 
     def decode(self, x: torch.Tensor, conditions: Mapping[str, torch.Tensor]) -> Records:
         """From `(B, C, L)` of any real values to legal records."""
@@ -118,17 +118,25 @@ class SeriesCodec:
         length = self._lengths(len(values), conditions.get("length"))
         observed = np.repeat(inside(length, steps)[:, None, :], values.shape[1], axis=1)
         label = conditions.get("label")
+        columns = {"values": np.where(observed, values, 0.0).astype(np.float32), "observed": observed, "length": length}
         return Records(
-            {"values": np.where(observed, values, 0.0).astype(np.float32), "observed": observed, "length": length},
+            columns | attribute_columns(conditions, self._schema, len(x)),
             None if label is None or not self._schema.labels else label.detach().cpu().numpy().astype(np.int64),
         )
 
-    def _lengths(self, size: int, share: torch.Tensor | None) -> NDArray[np.int32]:
+    @property
+    def _length(self) -> Attribute:
+        """The length as it is told; runs of older versions tell it as a share of the longest."""
         steps = self._schema.shape[1]
-        if share is None:
+        known = [attribute for attribute in self._schema.attributes if attribute.name == "length"]
+        return known[0] if known else length_attribute(-steps, steps)
+
+    def _lengths(self, size: int, told: torch.Tensor | None) -> NDArray[np.int32]:
+        steps = self._schema.shape[1]
+        if told is None:
             return np.full(size, steps, dtype=np.int32)
-        wanted = np.rint(np.nan_to_num(share.detach().cpu().numpy().reshape(size).astype(np.float64), nan=1.0) * steps)
-        return np.clip(wanted, 1, steps).astype(np.int32)
+        wanted = np.nan_to_num(from_condition(self._length, told), nan=float(steps))
+        return np.asarray(np.clip(wanted, 1, steps), dtype=np.int32)
 
     def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         """Channel scale and companding as float64 tensors."""

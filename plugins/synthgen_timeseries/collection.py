@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthgen.api import Channel, Condition, Records, Schema
+from synthgen.api import Attribute, Channel, Condition, Records, Schema
+from synthgen.data.attributes import described
+from synthgen.data.attributes import text_of as label_name
 from synthgen.data.source import ArraySource
 from synthgen.errors import DataError
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
     from synthgen.api import Source
 
-__all__ = ["Collection", "channels_named", "label_name"]
+__all__ = ["RESERVED", "Collection", "channels_named", "label_name", "length_attribute"]
+
+RESERVED = ("values", "observed", "length", "label", "sample_id", "unique_id", "ds", "seed", "guidance", "origin")
+"""Names of columns that records and data sets have anyway."""
 
 _LONG = 2048
 _LARGEST = 2**31  # cells of the padded array: 8 GiB of float32 beside 2 GiB of flags
@@ -31,18 +35,10 @@ def channels_named(names: Iterable[str], *, integer: Iterable[str] = ()) -> tupl
     return tuple(Channel(str(name), "integer" if name in whole else "continuous") for name in names)
 
 
-def label_name(value: Any) -> str:
-    """A label as text: 1.0, "1" and 1 are the same class."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace")
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        return str(int(value))
-    text = str(value).strip()
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return str(int(number)) if math.isfinite(number) and number.is_integer() and "e" not in text.lower() else text
+def length_attribute(shortest: int, longest: int) -> Attribute:
+    """How long a series is; what of it stands in the record is the end of its values."""
+    low, high = float(shortest), float(longest)
+    return Attribute("length", "number", unit="steps", low=low, high=high, integer=True, derived=True)
 
 
 @dataclass(frozen=True)
@@ -61,6 +57,7 @@ class Collection:
         extra: facts for `Schema.extra`; `scale` (mean and deviation of each channel), `finest`, `unequal_length` and
             `missing` are added.
         steps: pad to at least this many steps.
+        attributes: name -> a value for each series, None or NaN where it is unknown.
     """
 
     series: Sequence[NDArray[np.float64]]
@@ -73,6 +70,7 @@ class Collection:
     names: Sequence[str] = ()
     extra: dict[str, Any] = field(default_factory=dict)
     steps: int = 1
+    attributes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def name(self, index: int) -> str:
         """What to call one series in a message."""
@@ -127,7 +125,12 @@ class Collection:
             split=None if self.split is None else self.split[chosen],
             names=[self.names[int(index)] for index in chosen] if self.names else (),
             notes=[*self.notes, note],
+            attributes=self.attributes_of(chosen.tolist()),
         )
+
+    def attributes_of(self, rows: Sequence[int]) -> dict[str, list[Any]]:
+        """The attributes of some of the series."""
+        return {name: [cells[row] for row in rows] for name, cells in self.attributes.items()}
 
     def _described(
         self, values: NDArray[np.float32], observed: NDArray[np.bool_], length: NDArray[np.int32], where: str
@@ -141,8 +144,11 @@ class Collection:
             notes.append(
                 f"{missing:.1%} of the values are missing; they are interpolated and carry no weight in training"
             )
+        attributes, columns = self._attributes(where)
         if unequal:
-            notes.append(f"lengths from {int(length.min())} to {int(length.max())} steps; the length is a condition")
+            shortest, longest = int(length.min()), int(length.max())
+            notes.append(f"lengths from {shortest} to {longest} steps; the length is a condition")
+            attributes.insert(0, length_attribute(shortest, longest))
         if steps > _LONG:
             notes.append(f"series of {steps:,} steps train slowly; data.window cuts them into pieces")
         described, scale = [], []
@@ -160,8 +166,7 @@ class Collection:
                 notes.append(f"channel {channel.name} is constant ({low:g})")
         labels, index_of = self._labels(where)
         conditions = [Condition("label", "class", len(labels))] if labels else []
-        if unequal:
-            conditions.append(Condition("length", "vector", 1))
+        conditions += [attribute.condition for attribute in attributes]
         schema = Schema(
             "timeseries",
             (channels, steps),
@@ -176,9 +181,20 @@ class Collection:
                 "scale": scale,
                 "finest": _finest(values, observed, np.array([pair[1] for pair in scale])),
             },
+            tuple(attributes),
         )
-        records = Records({"values": values, "observed": observed, "length": length}, index_of)
+        records = Records({"values": values, "observed": observed, "length": length, **columns}, index_of)
         return ArraySource(schema, records, groups=self.groups, official_split=self.split, notes=tuple(notes))
+
+    def _attributes(self, where: str) -> tuple[list[Attribute], dict[str, NDArray[Any]]]:
+        """The attributes, and their columns of the records."""
+        attributes, columns = [], {}
+        for name, cells in self.attributes.items():
+            if name in RESERVED or name == self.label_column:
+                raise DataError(f"{where}: an attribute cannot be called {name}", hint="Rename the column.")
+            attribute, columns[name] = described(name, cells)
+            attributes.append(attribute)
+        return attributes, columns
 
     def _labels(self, where: str) -> tuple[tuple[str, ...], NDArray[np.int64] | None]:
         if self.label is None:

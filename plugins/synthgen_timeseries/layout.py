@@ -10,6 +10,7 @@ import pandas as pd
 
 from synthgen.errors import DataError
 from synthgen_timeseries.collection import Collection, channels_named, label_name
+from synthgen_timeseries.constants import cells_of, constant_cells, with_guessed
 from synthgen_timeseries.roles import Roles, is_step_name, roles_of
 from synthgen_timeseries.table import Table
 from synthgen_timeseries.windows import cut_each, cut_one
@@ -29,10 +30,15 @@ def collection_of(table: Table, options: DataConfig) -> Collection:
         DataError: naming the file and, where there is one, line, column or series.
     """
     roles = roles_of(table, options)
+    if roles.attributes and not (roles.identity or roles.label) and not table.lists:
+        raise DataError(
+            f"{table.path} looks like one long series, which cannot have attributes",
+            hint="Name the column that tells the series apart with data.id_column.",
+        )
     if any(name in table.lists for name in roles.values):
         return cut_each(_nested(table, roles), options)
     if roles.identity and table.frame[roles.identity].duplicated().any():
-        return cut_each(_long(table, roles), options)
+        return cut_each(_long(table, with_guessed(table, roles, options)), options)
     steps = [name for name in roles.values if is_step_name(name)]
     stepped = len(steps) >= max(2, len(roles.values) // 2 + 1)
     if stepped or (not roles.time and (roles.label or roles.identity)):
@@ -92,6 +98,7 @@ def _nested(table: Table, roles: Roles) -> Collection:
         label_column=_label_column(roles),
         names=[f"row {row}" for row in range(len(series))],
         steps=table.steps,
+        attributes={name: cells_of(table, name) for name in roles.attributes},
     )
 
 
@@ -109,6 +116,7 @@ def _wide(table: Table, roles: Roles) -> Collection:
         ),
         label_column=_label_column(roles),
         names=[f"series {name!r}" for name in names] if names else [f"row {row}" for row in range(len(values))],
+        attributes={name: cells_of(table, name) for name in roles.attributes},
     )
 
 
@@ -151,6 +159,7 @@ def _long(table: Table, roles: Roles) -> Collection:
         names=[f"series {name!r}" for name in identities],
         extra={"sampling": _sampling(times[order[: series[0].shape[1]]])} if times is not None else {},
         steps=table.steps,
+        attributes={name: constant_cells(table, name, code, identities) for name in roles.attributes},
     )
 
 

@@ -30,6 +30,7 @@ class Roles:
 
     Args:
         ignored: columns that are neither numbers nor any of these roles.
+        attributes: columns with one value a series, by the options or because the file says so.
     """
 
     identity: str
@@ -38,6 +39,7 @@ class Roles:
     group: str
     values: tuple[str, ...]
     ignored: tuple[str, ...]
+    attributes: tuple[str, ...] = ()
 
 
 def is_step_name(name: str) -> bool:
@@ -52,9 +54,10 @@ def roles_of(table: Table, options: DataConfig) -> Roles:
         DataError: a column that was asked for does not exist, or no channel is left.
     """
     asked = (options.id_column, options.time_column, options.label_column, options.group_column)
-    for name in (*(name for name in asked if name), *options.value_columns):
+    for name in (*(name for name in asked if name), *options.value_columns, *options.attributes):
         _check(table, name)
-    taken = {name for name in (*asked, *options.value_columns) if name}
+    attributes = options.attributes or tuple(each.name for each in table.attributes if each.name in table.columns)
+    taken = {name for name in (*asked, *options.value_columns, *attributes) if name}
     identity = options.id_column or _guess(table, _IDS, taken)
     taken.add(identity)
     label = options.label_column or _guess_label(table, taken)
@@ -68,7 +71,9 @@ def roles_of(table: Table, options: DataConfig) -> Roles:
     if "sample_id" in table.columns or identity == "unique_id":
         taken.update(_OURS)
     values = options.value_columns or tuple(
-        name for name in table.columns if name not in taken and (name in table.lists or _is_numeric(table, name))
+        name
+        for name in table.columns
+        if name not in taken and name not in table.members and (name in table.lists or _is_numeric(table, name))
     )
     if not values:
         raise DataError(
@@ -76,7 +81,7 @@ def roles_of(table: Table, options: DataConfig) -> Roles:
             hint="Name the channels with data.value_columns.",
         )
     ignored = tuple(name for name in table.columns if name not in taken and name not in values)
-    return Roles(identity, time, label, options.group_column or "", values, ignored)
+    return Roles(identity, time, label, options.group_column or "", values, ignored, attributes)
 
 
 def _check(table: Table, name: str) -> None:

@@ -13,7 +13,9 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from synthgen.api import Attribute
 from synthgen.errors import DataError
+from synthgen.io.attribute_cells import footer_attributes
 from synthgen.io.parquet import features_of, open_parquet, parquet_files, read_columns
 
 __all__ = ["Table", "csv_files", "first_line", "read_csv", "read_parquet", "separator"]
@@ -33,6 +35,8 @@ class Table:
         steps: length to which the writer of the file had padded its series; 0 when it does not say.
         files: the CSV files of the table, for line numbers.
         notes: sentences for the user.
+        members: column name -> list of texts, or None, for each row.
+        attributes: what the file says of its own attributes.
     """
 
     path: Path
@@ -43,11 +47,13 @@ class Table:
     files: tuple[Path, ...] = ()
     header: bool = True
     notes: tuple[str, ...] = ()
+    members: dict[str, list[Any]] = field(default_factory=dict)
+    attributes: tuple[Attribute, ...] = ()
 
     @property
     def columns(self) -> list[str]:
-        """Names of all columns."""
-        return [*map(str, self.frame.columns), *self.lists]
+        """Names of all columns that can have a role."""
+        return [*map(str, self.frame.columns), *self.lists, *self.members]
 
     def place(self, row: int) -> str:
         """Where a row stands: `file, line 17` for text, `file, row 16` (from 0) for Parquet."""
@@ -215,7 +221,21 @@ def read_parquet(path: Path) -> Table:
         if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and "names" in feature
     }
     steps = (schema.metadata or {}).get(b"synthgen.steps", b"0")
-    return Table(path, _tidy(frame), lists, classes, int(steps) if steps.isdigit() else 0)
+    members = {entry.name: table[entry.name].to_pylist() for entry in table.schema if _is_text_list(entry.type)}
+    return Table(
+        path,
+        _tidy(frame),
+        lists,
+        classes,
+        int(steps) if steps.isdigit() else 0,
+        members=members,
+        attributes=footer_attributes(schema),
+    )
+
+
+def _is_text_list(kind: Any) -> bool:
+    listed = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    return bool(listed and (pa.types.is_string(kind.value_type) or pa.types.is_large_string(kind.value_type)))
 
 
 def _is_numeric_list(kind: Any) -> bool:

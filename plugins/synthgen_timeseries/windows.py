@@ -113,6 +113,7 @@ def cut_each(collection: Collection, options: DataConfig) -> Collection:
         label=None if collection.label is None else [collection.label[index] for index in origin],
         groups=groups[rows],
         split=None if collection.split is None else collection.split[rows],
+        attributes=collection.attributes_of(origin),
         names=names,
         notes=[*collection.notes, f"cut into {len(pieces):,} windows of {window}, {stride} steps apart{left}"],
         steps=window,

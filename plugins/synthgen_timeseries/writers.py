@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from synthgen.api import Records, Schema
 from synthgen.errors import DataError
+from synthgen.io.attribute_cells import attribute_cells
 from synthgen.io.parquet import Column, label_columns
 from synthgen.io.shard_writer import AsCsv, RecordWriter, ShardWriter
 from synthgen_timeseries.series import inside
@@ -42,7 +43,7 @@ class WideParquet(RecordWriter):
 
 
 class LongParquet(ShardWriter):
-    """A row a step: unique_id, ds (the step, from 0), the channels, label, label_name, and origin where given.
+    """A row a step: unique_id, ds (the step, from 0), channels, label, label_name, attributes, and origin where given.
 
     The manner of Nixtla and AutoGluon. Seed and guidance are left to the wide format and to `provenance.json`.
     """
@@ -57,8 +58,8 @@ class LongParquet(ShardWriter):
         table: dict[str, Column] = {"unique_id": pa.array(identity[row]), "ds": pa.array(step.astype(np.int64))}
         for name, column in _flat_channels(records, schema, within).items():
             _add(table, name, column)
-        for name, labels in label_columns(records, schema).items():
-            _add(table, name, labels.take(pa.array(row)))
+        for name, column in {**label_columns(records, schema), **attribute_cells(records, schema)}.items():
+            _add(table, name, column.take(pa.array(row)))
         if "origin" in columns:
             _add(table, "origin", pa.array(columns["origin"]).take(pa.array(row)))
         return table
@@ -86,5 +87,7 @@ def _flat_channels(records: Records, schema: Schema, within: NDArray[np.bool_]) 
 
 def _add(table: dict[str, Column], name: str, column: Column) -> None:
     if name in table:
-        raise DataError(f"two columns of the data set are called {name!r}", hint="Rename the channel or the label.")
+        raise DataError(
+            f"two columns of the data set are called {name!r}", hint="Rename the channel, attribute or label."
+        )
     table[name] = column

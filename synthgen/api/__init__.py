@@ -14,12 +14,14 @@ from __future__ import annotations
 from synthgen.api.metric import Metric
 from synthgen.api.modality import Codec, Embedder, Judge, Modality, Outcome
 from synthgen.api.records import Batch, Records
-from synthgen.api.schema import Channel, ChannelKind, Condition, Schema
+from synthgen.api.schema import Attribute, AttributeKind, Channel, ChannelKind, Condition, Schema
 from synthgen.api.spec import ShardEvent, Spec, TrainEvent, hookimpl
 from synthgen.api.storage import Reader, Source, Writer, WrittenFile
 
 __all__ = [
     "API_VERSION",
+    "Attribute",
+    "AttributeKind",
     "Batch",
     "Channel",
     "ChannelKind",
@@ -42,5 +44,5 @@ __all__ = [
     "hookimpl",
 ]
 
-API_VERSION = "1.1"
+API_VERSION = "1.2"
 """Version of the contract, `major.minor`. A minor version adds; a major one may take away, after warnings."""

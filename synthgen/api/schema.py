@@ -1,4 +1,4 @@
-"""What one record is: its channels, its shape as a tensor, its labels, and what a denoiser is told about it."""
+"""What one record is: its channels, its shape as a tensor, its labels and attributes, what a denoiser is told of it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any, Literal, Self
 
 from synthgen.errors import DataError
 
-__all__ = ["Channel", "ChannelKind", "Condition", "Schema"]
+__all__ = ["Attribute", "AttributeKind", "Channel", "ChannelKind", "Condition", "Schema"]
 
 ChannelKind = Literal["continuous", "integer", "nonnegative", "categorical"]
+AttributeKind = Literal["category", "members", "number"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,51 @@ class Condition:
     dropout: float = 0.1
 
 
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A value that every record has and users can ask for by name: the sex of a patient, a place, a temperature.
+
+    It is a column of `Records` under its name, and a condition of the denoiser under the same name:
+
+        kind       column of Records                  unknown     condition
+        category   int64 (N,), index into `values`    -1          class
+        members    int8 (N, len(values)), 0 or 1      -1 in all   multilabel
+        number     float64 (N,), in the user's unit   NaN         vector of size 1, the range seen as -1 to 1
+
+    Args:
+        name: as users write it; also the name of the column in the files that are written.
+        kind: one name of several, any number of names, or a number.
+        values: the names.
+        unit: of a number.
+        low, high: smallest and largest number seen.
+        integer: whole numbers only.
+        logarithmic: the denoiser is told the logarithm, for positive numbers of very different size.
+        derived: the record itself shows the value, such as its length. It is then no column; the codec works it out.
+        dropout: how often training leaves it out, see `Condition`.
+    """
+
+    name: str
+    kind: AttributeKind
+    values: tuple[str, ...] = ()
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    integer: bool = False
+    logarithmic: bool = False
+    derived: bool = False
+    dropout: float = 0.1
+
+    @property
+    def condition(self) -> Condition:
+        """What the schema's `conditions` hold for it."""
+        match self.kind:
+            case "category":
+                return Condition(self.name, "class", len(self.values), self.dropout)
+            case "members":
+                return Condition(self.name, "multilabel", len(self.values), self.dropout)
+        return Condition(self.name, "vector", 1, self.dropout)
+
+
 @dataclass(frozen=True)
 class Schema:
     """What one record is. Stored as `schema.json` in a run.
@@ -53,6 +99,7 @@ class Schema:
         label_column: name of the label in the user's data and in what we write.
         conditions: what the denoiser is told. With labels, the first is `Condition("label", "class", len(labels))`.
         extra: JSON-able facts of the modality, such as mask classes or the original image mode.
+        attributes: further values of a record that can be asked for; `conditions` holds the condition of each.
     """
 
     modality: str
@@ -62,6 +109,7 @@ class Schema:
     label_column: str = "label"
     conditions: tuple[Condition, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    attributes: tuple[Attribute, ...] = ()
 
     def to_json(self) -> str:
         """The schema as indented JSON."""
@@ -84,6 +132,10 @@ class Schema:
                 label_column=raw["label_column"],
                 conditions=tuple(Condition(**condition) for condition in raw["conditions"]),
                 extra=raw["extra"],
+                attributes=tuple(
+                    Attribute(**{**attribute, "values": tuple(attribute["values"])})
+                    for attribute in raw.get("attributes", ())
+                ),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"not a schema: {error}") from error

@@ -1,8 +1,8 @@
 """`synthgen generate`: a run in, a labelled synthetic data set on disk out.
 
 `--json`: what `provenance.json` holds, and where: `{"dataset", "n", "format", "run", "model", "seed",
-"labels": {name: count}, ...}`; with `--dry-run` `{"dataset", "n", "format", "shards", "labels", "estimated_bytes",
-"estimated_seconds"}`.
+"labels": {name: count}, ...}`, with `--condition` also `"conditions": {name: [value, ...]}`; with `--dry-run`
+`{"dataset", "n", "format", "shards", "labels", "estimated_bytes", "estimated_seconds"}`.
 """
 
 from __future__ import annotations
@@ -58,6 +58,14 @@ def generate(
     ] = None,
     count: Annotated[
         list[str] | None, typer.Option("--count", metavar="NAME=K", help="K records of a class; repeat for several.")
+    ] = None,
+    condition: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--condition",
+            metavar="NAME=VALUE",
+            help="An attribute of the records: a name (a,b: either), a number or LOW..HIGH; repeat for several.",
+        ),
     ] = None,
     guidance: GuidanceOption = None,
     steps: StepsOption = None,
@@ -121,6 +129,7 @@ def generate(
             labels=labels,
             balance=balance,
             counts=counts or None,
+            conditions=parse_pairs(condition, "--condition", "age=30") or None,
             guidance=guidance,
             steps=steps,
             sampler=sampler,
@@ -155,12 +164,19 @@ def summarise_dataset(document: Mapping[str, Any]) -> str:
     if labels := document.get("labels"):
         shown = [f"{name} {count:,}" for name, count in list(labels.items())[:20]]
         lines.append(f"  labels  {', '.join(shown)}" + (", ..." if len(labels) > len(shown) else ""))
+    if conditions := document.get("conditions"):
+        asked = [f"{name} {', '.join(_shown(value) for value in values)}" for name, values in conditions.items()]
+        lines.append("  asked   " + "; ".join(asked))
     if origin := document.get("origin"):
         lines.append("  origin  " + ", ".join(f"{name} {count:,}" for name, count in origin.items()))
     if planned:
         megabytes, seconds = document["estimated_bytes"] / 1e6, document["estimated_seconds"]
         lines.append(f"  about   {megabytes:,.1f} MB before compression, {seconds:,.0f} s on one process")
     return "\n".join(lines)
+
+
+def _shown(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _format(format: str | None, layout: str | None) -> str | None:

@@ -2,13 +2,15 @@
 
 `--json`: `{"path", "readings": [...], "refused": [{"modality", "reason"}]}`, a reading for each modality that can
 make something of it: `{"modality", "reader", "records", "shape", "channels": [{"name", "kind", "unit", "low", "high"}],
-"label_column", "labels": {name: count}, "conditions", "groups", "official_split", "notes", "megabytes", "quality"}`.
+"label_column", "labels": {name: count}, "conditions", "attributes": [{"name", "kind", "values", "low", "high", ...}],
+"groups", "official_split", "notes", "megabytes", "quality"}`.
 `quality` is what `quality.json` of a run holds: see `synthgen.data.quality`.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -125,6 +127,8 @@ def _open(modality: str, options: DataConfig) -> Source:
 def _describe(source: Source, modality: str, options: DataConfig) -> dict[str, Any]:
     import numpy as np
 
+    from synthgen.io.card import attribute_line
+
     schema = source.schema
     count = len(source)
     chosen = np.unique(np.linspace(0, max(count - 1, 0), min(count, _SAMPLE)).astype(np.int64))
@@ -140,6 +144,7 @@ def _describe(source: Source, modality: str, options: DataConfig) -> dict[str, A
         "label_column": schema.label_column if labels else None,
         "labels": labels,
         "conditions": [condition.name for condition in schema.conditions],
+        "attributes": [{**asdict(attribute), "shown": attribute_line(attribute)} for attribute in schema.attributes],
         "groups": None if source.groups is None else len(np.unique(source.groups)),
         "official_split": None if source.official_split is None else _tally(source.official_split),
         "notes": list(source.notes),
@@ -209,6 +214,7 @@ def _text(path: str, document: dict[str, Any]) -> str:
         lines.append(f"  labels    {len(document['labels'])} in {document['label_column']!r}: {counts}{more}")
     else:
         lines.append("  labels    none")
+    lines.extend(f"  attribute {attribute['shown']}" for attribute in document["attributes"])
     if document["groups"] is not None:
         lines.append(f"  groups    {document['groups']:,}, kept together at splitting")
     if document["official_split"]:

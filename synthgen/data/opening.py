@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from synthgen import registry
 from synthgen.api import Records, Schema, Source
 from synthgen.config import DataConfig
+from synthgen.data.attributes import recoded
 from synthgen.data.source import LazySource
 from synthgen.errors import DataError, UsageError
 
@@ -56,15 +58,18 @@ def open_source(modality: str, options: DataConfig) -> Source:
 
 
 def relabel(source: Source, schema: Schema) -> Source:
-    """The same records with labels as indices into another schema's label names.
+    """The same records with labels and attributes as another schema counts them.
+
+    A name of an attribute that the schema does not have becomes unknown, and the source's notes say so.
 
     Raises:
         DataError: a label name that the schema does not have.
         UsageError: the data is of another modality or shape.
     """
     check_same_kind(source.schema, schema)
+    notes = _attribute_notes(source.schema, schema)
     if source.labels is None or not schema.labels:
-        return source
+        return source if source.schema.attributes == schema.attributes else _translated(source, schema, None, notes)
     position = {name: index for index, name in enumerate(schema.labels)}
     used = [source.schema.labels[index] for index in np.unique(source.labels)]
     unknown = [name for name in used if name not in position]
@@ -76,20 +81,43 @@ def relabel(source: Source, schema: Schema) -> Source:
         )
     table = np.array([position.get(name, -1) for name in source.schema.labels], dtype=np.int64)
 
+    return _translated(source, schema, table, notes)
+
+
+def _translated(source: Source, schema: Schema, table: NDArray[np.int64] | None, notes: Sequence[str]) -> Source:
+    """The source with labels by a table (None: as they are) and attributes as the schema has them."""
+    found = source.schema
+
     def load(indices: NDArray[np.int64]) -> Records:
         records = source.read(indices)
-        return replace(records, label=None if records.label is None else table[records.label])
+        label = records.label if table is None or records.label is None else table[records.label]
+        same = found.attributes == schema.attributes
+        return Records(records.columns if same else recoded(records.columns, found, schema), label)
 
     return LazySource(
-        replace(source.schema, labels=schema.labels),
+        replace(found, labels=found.labels if table is None else schema.labels, attributes=schema.attributes),
         len(source),
         load,
-        labels=table[source.labels],
+        labels=source.labels if table is None or source.labels is None else table[source.labels],
         groups=source.groups,
         official_split=source.official_split,
-        notes=source.notes,
-        through_file=getattr(source, "through_file", None),
+        notes=(*source.notes, *notes),
     )
+
+
+def _attribute_notes(found: Schema, wanted: Schema) -> list[str]:
+    """What of the wanted attributes the data lacks, and which of its names nobody knows."""
+    own = {attribute.name: attribute for attribute in found.attributes}
+    notes = []
+    for attribute in wanted.attributes:
+        old = own.get(attribute.name)
+        if old is None and not attribute.derived:
+            notes.append(f"the attribute {attribute.name} is not in this data; it counts as unknown")
+        elif old is not None and attribute.kind != "number" and old.kind == attribute.kind:
+            strange = [name for name in old.values if name not in attribute.values]
+            if strange:
+                notes.append(f"{attribute.name} has values that the run does not know: {', '.join(strange[:5])}")
+    return notes
 
 
 def open_alike(schema: Schema, options: DataConfig, *, label_column: str | None = None) -> tuple[Source, DataConfig]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synthgen.api import Batch, Records, Schema
+from synthgen.data.attribute_codec import attribute_columns, attribute_conditions
 from synthgen.errors import DataError, RunError
 
 __all__ = ["ScaledCodec"]
@@ -73,6 +74,7 @@ class ScaledCodec:
         if self._schema.labels:
             label = np.full(len(records), -1) if records.label is None else records.label
             conditions["label"] = torch.from_numpy(label.astype(np.int64))
+        conditions |= attribute_conditions(records, self._schema)
         return Batch(x, None if bool(seen.all()) else seen.float(), conditions)
 
     def decode(self, x: Tensor, conditions: Mapping[str, Tensor]) -> Records:
@@ -81,7 +83,8 @@ class ScaledCodec:
         values = torch.where(values.isfinite(), values, self._of("mean"))
         values = values.maximum(self._of("low")).minimum(self._of("high"))
         label = conditions.get("label") if self._schema.labels else None
-        return Records({self._column: values.numpy()}, None if label is None else label.cpu().numpy().astype(np.int64))
+        columns = {self._column: values.numpy(), **attribute_columns(conditions, self._schema, len(x))}
+        return Records(columns, None if label is None else label.cpu().numpy().astype(np.int64))
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Mean, standard deviation and range."""

@@ -56,7 +56,7 @@ class LabelJudge:
     """
 
     def __init__(self, model: Model, setting: Setting) -> None:
-        classes = [item for item in model.schema.conditions if item.kind == "class"]
+        classes = [item for item in model.schema.conditions if item.kind == "class" and item.name == "label"]
         if not classes or classes[0].size < 2:
             raise UsageError(
                 "label errors need a model that was trained with at least two labels",

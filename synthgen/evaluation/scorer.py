@@ -9,13 +9,8 @@ ADBench this beats the plain mean of z by 0.3 points of AUROC, and more where an
 (`benchmarks/README.md`).
 
 The score of a family (`synthgen.evaluation.families`) comes from the run's network, `kernel` is the denoising error
-with the denoiser that remembers records (`synthgen.evaluation.kernel`), `fusion` the mean of the two. All are put on
-one scale with each other and with the classical detectors by robust z on the calibration records.
-
-The denoiser that remembers learns nothing, so it may keep the calibration records too: each is scored without itself,
-from one record less than a new record is (the jackknife; Barber et al. 2021, "Predictive inference with the
-jackknife+"). Records of groups, and windows of a series, are more alike than new ones would be: of those it keeps the
-training records only.
+with the denoiser that remembers the training records (`synthgen.evaluation.kernel`), `fusion` the mean of the two. All
+are put on one scale with each other and with the classical detectors by robust z on the calibration records.
 """
 
 from __future__ import annotations
@@ -25,7 +20,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
-import torch
 
 from synthgen import seeding
 from synthgen.api import Records
@@ -36,10 +30,11 @@ from synthgen.evaluation.denoising import ScoringCondition, told
 from synthgen.evaluation.detectors import Baselines
 from synthgen.evaluation.families import FAMILIES
 from synthgen.evaluation.families import family as find_family
-from synthgen.evaluation.kernel import OWN, KernelDenoiser
+from synthgen.evaluation.kernel import KernelDenoiser
 from synthgen.evaluation.measuring import Measured, Setting
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
 
     from synthgen.api import Batch, Codec, Embedder, Modality, Schema, Source
@@ -49,7 +44,7 @@ __all__ = ["HIGHEST_NOISE", "LOWEST_NOISE", "CalibratedScorer", "Method", "Model
 
 Method = Literal["model", "fusion", "kernel"]
 
-LOWEST_NOISE, HIGHEST_NOISE = 0.2, 3.0
+LOWEST_NOISE, HIGHEST_NOISE = 0.1, 3.0
 """In units of the data's standard deviation. Above, only the distance to the mean counts; how low helps depends on the
 data. Chosen on eight sets of ADBench (`benchmarks/adbench.py`)."""
 
@@ -214,11 +209,14 @@ class CalibratedScorer:
         fitting = min(_FIT_RECORDS, _FIT_VALUES // int(np.prod(schema.shape)) + 1)
         training = source.read(_some(train, fitting, self._seed, "detectors"))
         kept_maps = max(2, _MAP_VALUES // (levels * int(np.prod(schema.shape[1:]))))
-        measured, maps, read, done = [], [], [], 0
+        self._kernel = self._remembering(training)
+        measured, remembering, maps, read, done = [], [], [], [], 0
         for piece in pieces(chosen, schema, levels):
             records = source.read(piece)
-            found = self._measure(self.model.denoiser, self.model.codec.encode(records))
+            batch = self.model.codec.encode(records)
+            found = self._measure(self.model.denoiser, batch)
             measured.append(found.values)
+            remembering.append(self._remembered(batch))
             maps.append(found.maps[: max(0, kept_maps - done)])
             read.append(records)
             done += len(piece)
@@ -227,7 +225,7 @@ class CalibratedScorer:
         values = np.concatenate(measured)
         usable = np.flatnonzero(np.isfinite(values).all(axis=1))
         calibrating = Records.concatenate(read).take(usable)
-        remembered = self._remember(training, calibrating, independent=source.groups is None)
+        remembered = np.concatenate(remembering)[usable]
         self._scale = Scale.fit(values[usable], two_sided=self.family.two_sided)
         self._kernel_scale = Scale.fit(remembered)
         self.maps = MapCalibration.fit(np.concatenate(maps))
@@ -254,23 +252,11 @@ class CalibratedScorer:
     def _measure(self, denoiser: AnyDenoiser, batch: Batch) -> Measured:
         return self.family.measure(denoiser, batch, self._told(denoiser, batch), self.setting)
 
-    def _remember(self, training: Records, calibrating: Records, *, independent: bool) -> NDArray[np.float64]:
-        """Fit the denoiser that remembers; the values of the calibration records, each without itself."""
-        kept = Records.concatenate([training, calibrating]) if independent else training
-        self._kernel = self._remembering(kept)
-        measured = []
-        for piece in pieces(np.arange(len(calibrating)), self.model.schema, self.setting.levels):
-            own = {OWN: torch.from_numpy(piece + len(training))} if independent else None
-            measured.append(self._remembered(self.model.codec.encode(calibrating.take(piece)), own))
-        return np.concatenate(measured)
-
-    def _remembered(self, batch: Batch, own: Mapping[str, torch.Tensor] | None = None) -> NDArray[np.float64]:
+    def _remembered(self, batch: Batch) -> NDArray[np.float64]:
         measure = FAMILIES["denoising"].measure
-        return measure(self._kernel, batch, self._told(self._kernel, batch, own), self.setting).values
+        return measure(self._kernel, batch, self._told(self._kernel, batch), self.setting).values
 
-    def _told(
-        self, denoiser: AnyDenoiser, batch: Batch, beside: Mapping[str, torch.Tensor] | None = None
-    ) -> Mapping[str, torch.Tensor] | None:
+    def _told(self, denoiser: AnyDenoiser, batch: Batch) -> Mapping[str, torch.Tensor] | None:
         return told(
             denoiser,
             batch,
@@ -279,13 +265,11 @@ class CalibratedScorer:
             condition=self._condition,
             seed=self._seed,
             batch_size=self.setting.batch_size,
-            beside=beside,
         )
 
     def _remembering(self, training: Records) -> KernelDenoiser:
         batch = self.model.codec.encode(training)
-        name = next((item.name for item in self.model.schema.conditions if item.kind == "class"), "label")
-        return KernelDenoiser.fit(batch.x, batch.conditions.get(name), condition=name)
+        return KernelDenoiser.fit(batch.x, batch.conditions.get("label"), condition="label")
 
     def _fused(self, ours: NDArray[np.float64], kernel: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         return {self.family.name: ours, "kernel": kernel, "fusion": (ours + kernel) / 2}

@@ -73,10 +73,11 @@ class Dataset:
 
     def open(self, run: Run) -> Source:
         """The records, with labels as the run counts them."""
+        columns = tuple(attribute.name for attribute in run.schema.attributes if not attribute.derived)
         options = run.config.data.model_copy(
             update={"path": str(self.path), "label_column": None, "id_column": None, "time_column": None,
-                    "value_columns": (), "window": None, "stride": None, "group_column": None, "image_size": None,
-                    "mask_suffix": "", "mask_values": "auto"}
+                    "value_columns": (), "attributes": columns, "window": None, "stride": None, "group_column": None,
+                    "image_size": None}
         )  # fmt: skip
         return relabel(open_source(run.schema.modality, options), run.schema)
 

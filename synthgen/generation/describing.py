@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from synthgen.api import Writer, WrittenFile
+from synthgen.generation.asking import words
 from synthgen.generation.plan import Plan
 from synthgen.io.atomic import sha256_of, write_text, written
 from synthgen.io.card import versions
@@ -116,6 +117,8 @@ def _card(run: Run, plan: Plan, writer: Writer, provenance: Mapping[str, Any]) -
         _privacy(run, plan, provenance["kind"]),
         "`synthgen evaluate` measures fidelity, usefulness and leakage.",
     ]
+    if plan.conditions:
+        lines += ["", f"Asked for: {', '.join(words(plan.conditions, run.schema))}."]
     if counts:
         lines += [
             "",

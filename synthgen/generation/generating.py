@@ -34,6 +34,7 @@ def generate(
     labels: Sequence[str] | None = None,
     balance: bool | None = None,
     counts: Mapping[str, int] | None = None,
+    conditions: Mapping[str, Any] | None = None,
     guidance: float | None = None,
     steps: int | None = None,
     sampler: str | None = None,
@@ -58,6 +59,8 @@ def generate(
             those classes, equally.
         balance: True or False override whether the chosen classes come equally or as in training.
         counts: class name -> number of records.
+        conditions: attribute -> what it shall be: a name or names, a number or a pair of them (a range), in the unit of
+            the training data. What is not asked for comes from a training record that is like what is.
         guidance: classifier-free guidance weight; 1 is none. None: the run's default, as for the next two.
         steps: network evaluations a sample.
         sampler: name from `synthgen list samplers`.
@@ -83,6 +86,7 @@ def generate(
         labels=labels,
         balance=balance,
         counts=counts,
+        conditions=conditions,
         guidance=guidance,
         steps=steps,
         sampler=sampler,
@@ -107,6 +111,7 @@ def generate(
         facts = {
             "n": plan.n,
             "labels": plan.label_counts(run.schema.labels),
+            **({"conditions": _lists(plan)} if plan.conditions else {}),
             "threads": threads_each(executor, workers),
             **({} if plan.given is None else {"given": plan.given.describe()}),
         }
@@ -121,6 +126,7 @@ def generate_records(
     n: int | None = None,
     labels: Sequence[str] | None = None,
     counts: Mapping[str, int] | None = None,
+    conditions: Mapping[str, Any] | None = None,
     guidance: float | None = None,
     steps: int | None = None,
     sampler: str | None = None,
@@ -135,6 +141,7 @@ def generate_records(
         n=n,
         labels=labels,
         counts=counts,
+        conditions=conditions,
         guidance=guidance,
         steps=steps,
         sampler=sampler,
@@ -237,9 +244,14 @@ def _estimate(run: Run, plan: Plan) -> dict[str, Any]:
         "format": plan.format,
         "shards": plan.shards,
         "labels": plan.label_counts(run.schema.labels),
+        **({"conditions": _lists(plan)} if plan.conditions else {}),
         "estimated_bytes": int(size),
         "estimated_seconds": round(seconds, 1),
     }
+
+
+def _lists(plan: Plan) -> dict[str, list[str | float]]:
+    return {name: list(values) for name, values in plan.conditions.items()}
 
 
 class _Counted:

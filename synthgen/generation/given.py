@@ -25,6 +25,7 @@ from torch import Tensor
 
 from synthgen.api import Batch, Codec, Records, Source
 from synthgen.config import DataConfig
+from synthgen.data.attributes import recoded
 from synthgen.data.opening import check_same_kind, open_alike, open_source, relabel
 from synthgen.errors import DataError, UsageError
 from synthgen.io.run import Run
@@ -119,7 +120,8 @@ class GivenPlan:
     def encoded(self, run: Run, codec: Codec, sample_ids: Sequence[int], labels: NDArray[np.int64] | None) -> Batch:
         """The same as tensors, with these labels (index into the run's) in place of their own."""
         records = self.read(run.schema.modality, sample_ids)
-        return codec.encode(dataclasses.replace(records, label=labels))
+        columns = recoded(records.columns, _opened(self, run.schema.modality).schema, run.schema)
+        return codec.encode(Records(columns, labels))
 
     def start(self, batch: Batch, sigmas: Tensor, noise: Tensor) -> Start:
         """Where sampling starts for encoded given records.

@@ -11,7 +11,7 @@ import dataclasses
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 from synthgen import registry
 from synthgen.config import SamplingConfig, resolve
 from synthgen.errors import DatasetError, UsageError
+from synthgen.generation.asking import settle
 from synthgen.generation.given import Given, GivenPlan, given_plan
 from synthgen.generation.sampling import check_sampling
+from synthgen.io.condition_bank import Asked
 from synthgen.io.run import Run
 from synthgen.seeding import uniform
 
@@ -63,6 +65,7 @@ class Plan:
     precision: str
     shard_size: int
     given: GivenPlan | None = None
+    conditions: Asked = field(default_factory=dict)
 
     @property
     def shards(self) -> int:
@@ -119,13 +122,15 @@ class Plan:
             labels = raw.pop("labels")
             sampling = SamplingConfig.model_validate(raw.pop("sampling"))
             given = raw.pop("given", None)
+            asked = {name: tuple(values) for name, values in raw.pop("conditions", {}).items()}
             return cls(
                 **raw,
                 labels=LabelPlan(labels["mode"], tuple(labels["names"]), tuple(labels["values"])),
                 sampling=sampling,
                 given=None if given is None else GivenPlan.from_json(given),
+                conditions=asked,
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DatasetError(f"not a plan: {error}") from error
 
 
@@ -136,6 +141,7 @@ def make_plan(
     labels: Sequence[str] | None = None,
     balance: bool | None = None,
     counts: Mapping[str, int] | None = None,
+    conditions: Mapping[str, Any] | None = None,
     guidance: float | None = None,
     steps: int | None = None,
     sampler: str | None = None,
@@ -148,12 +154,13 @@ def make_plan(
     """Settle a data set; see `synthgen.generate` for the arguments.
 
     Raises:
-        UsageError: an impossible number, label, sampler or format.
+        UsageError: an impossible number, label, condition, sampler or format.
         ConfigError: a key of `sampling` that does not exist, or a value out of range.
         RunError: the run lacks what the sampling needs.
         DataError: given records that cannot be read or do not fit the run.
     """
-    label_plan = _label_plan(run, n, labels, balance, counts, own=given is not None)
+    wanted = settle(conditions, run.schema)
+    label_plan = _label_plan(run, n, labels, balance, counts, wanted, own=given is not None)
     total = int(sum(label_plan.values)) if label_plan.mode == "counts" else n
     start = None if given is None or (total is not None and total < 1) else given_plan(run, given, total)
     total = start.records if total is None and start is not None else total
@@ -185,6 +192,7 @@ def make_plan(
         precision=str(run.facts["precision"]),
         shard_size=size if shards is None else -(-total // min(shards, total)),
         given=start,
+        conditions=wanted,
     )
     if label_plan.mode == "given":
         plan.label_ids(run.schema.labels, range(1))  # labels that are missing or unknown are said at once
@@ -197,20 +205,21 @@ def _label_plan(
     labels: Sequence[str] | None,
     balance: bool | None,
     counts: Mapping[str, int] | None,
+    conditions: Asked,
     *,
     own: bool,
 ) -> LabelPlan:
     """`own`: records bring labels of their own, to be used unless others are asked for."""
     known = run.schema.labels
-    asked = [*(labels or ()), *(counts or {})]
+    named = [*(labels or ()), *(counts or {})]
     if not known:
-        if asked or balance or labels is not None:
+        if named or balance or labels is not None:
             raise UsageError("this run was trained without labels, so none can be asked for")
         return LabelPlan("none")
     if own and labels is None and not counts and balance is None:
         return LabelPlan("given")
     seen = {name for name, share in zip(known, run.label_frequencies(), strict=True) if share > 0}
-    for name in asked:
+    for name in named:
         if name not in seen:
             close = difflib.get_close_matches(name, list(seen), n=1)
             hint = f"Did you mean {close[0]}?" if close else f"The run knows: {', '.join(known[:20])}."
@@ -227,5 +236,8 @@ def _label_plan(
     equal = balance if balance is not None else labels is not None
     if equal:
         return LabelPlan("equal", chosen)
-    share = dict(zip(known, run.label_frequencies().tolist(), strict=True))
-    return LabelPlan("frequencies", chosen, tuple(share[name] for name in chosen))
+    share = dict(zip(known, run.label_frequencies(conditions).tolist(), strict=True))
+    if not any(share[name] > 0 for name in chosen):  # asked for together, never seen together
+        share = dict(zip(known, run.label_frequencies().tolist(), strict=True))
+    kept = [name for name in chosen if share[name] > 0]
+    return LabelPlan("frequencies", tuple(kept), tuple(share[name] for name in kept))

@@ -41,6 +41,7 @@ def sample(
     n: int | None = None,
     label: str | Sequence[str] | None = None,
     counts: Mapping[str, int] | None = None,
+    conditions: Mapping[str, Any] | None = None,
     guidance: float | None = None,
     steps: int | None = None,
     sampler: str | None = None,
@@ -54,6 +55,7 @@ def sample(
         n: number of records; may be left away with `counts`.
         label: one class or several, equally; an empty list: every class equally; None: the training frequencies.
         counts: class name -> number of records.
+        conditions: what attributes shall be, see `synthgen.generate`.
         guidance, steps, sampler: the run's own when None.
         seed: the same seed gives the same records.
         given: records to start from; see `synthgen.generate`.
@@ -68,6 +70,7 @@ def sample(
         n=n,
         labels=labels,
         counts=counts,
+        conditions=conditions,
         guidance=guidance,
         steps=steps,
         sampler=sampler,
@@ -82,6 +85,7 @@ def fresh_samples(
     *,
     label: str | Sequence[str] | None = None,
     n: int | None = None,
+    conditions: Mapping[str, Any] | None = None,
     guidance: float | None = None,
     steps: int | None = None,
     sampler: str | None = None,
@@ -91,7 +95,16 @@ def fresh_samples(
     opened = as_run(run)
     labels = [label] if isinstance(label, str) else label
     total = _ENDLESS if n is None else n
-    plan = make_plan(opened, n=total, labels=labels, guidance=guidance, steps=steps, sampler=sampler, seed=seed)
+    plan = make_plan(
+        opened,
+        n=total,
+        labels=labels,
+        conditions=conditions,
+        guidance=guidance,
+        steps=steps,
+        sampler=sampler,
+        seed=seed,
+    )
     return FreshSamples(opened, plan)
 
 

@@ -49,9 +49,15 @@ def make_records(run: Run, plan: Plan, sample_ids: Sequence[int], tell: Callable
         labels = plan.label_ids(run.schema.labels, ids)
         noise = _noise(plan.seed, "noise", ids, run.schema, device)
         if plan.given is None:
-            start = Start(noise * float(sigmas[0]), sigmas, run.conditions(labels, seed=plan.seed, sample_ids=ids))
+            start = Start(
+                noise * float(sigmas[0]),
+                sigmas,
+                run.conditions(labels, seed=plan.seed, sample_ids=ids, asked=plan.conditions),
+            )
         else:
-            start = plan.given.start(plan.given.encoded(run, codec, ids, labels), sigmas, noise)
+            batch = plan.given.encoded(run, codec, ids, labels)
+            batch.conditions.update(run.told(plan.conditions, seed=plan.seed, sample_ids=ids))
+            start = plan.given.start(batch, sigmas, noise)
         with torch.inference_mode(), autocast(device, plan.precision):
             x = sampler.solve(
                 denoiser,

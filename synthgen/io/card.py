@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
-from synthgen.api import Schema
+from synthgen.api import Attribute, Schema
 from synthgen.config import RunConfig
 
-__all__ = ["run_card", "versions"]
+__all__ = ["attribute_line", "run_card", "versions"]
 
+_NAMES = 12
 _NAMED = ("synthgen", "torch", "numpy", "pandas", "pyarrow", "scikit-learn")
 
 
@@ -41,6 +42,7 @@ def run_card(facts: Mapping[str, Any], config: RunConfig, schema: Schema) -> str
         f"| records | {facts['records']:,}: {parts} |",
         f"| record | {' x '.join(map(str, schema.shape))}, channels {', '.join(c.name for c in schema.channels)} |",
         f"| labels | {', '.join(schema.labels) if schema.labels else 'none'} |",
+        f"| can be asked for | {'; '.join(map(attribute_line, schema.attributes))} |" if schema.attributes else None,
         f"| network | {config.network.name}, {facts['parameters']:,} parameters |",
         f"| training | {facts['samples']:,} samples in {facts['seconds']:.0f} s; {facts['ended']} |",
         *([f"| started from | the weights of {facts['init']['run']} |"] if "init" in facts else []),
@@ -58,6 +60,17 @@ def run_card(facts: Mapping[str, Any], config: RunConfig, schema: Schema) -> str
     if facts["notes"]:
         lines += ["", "## What was noted about the data", "", *[f"- {note}" for note in facts["notes"]]]
     return "\n".join(line for line in lines if line is not None) + "\n"
+
+
+def attribute_line(attribute: Attribute) -> str:
+    """An attribute in words: `age: number, 18 to 90 years`."""
+    if attribute.kind != "number":
+        kind = "one" if attribute.kind == "category" else "any"
+        more = ", ..." if len(attribute.values) > _NAMES else ""
+        return f"{attribute.name}: {kind} of {', '.join(attribute.values[:_NAMES])}{more}"
+    unit = f" {attribute.unit}" if attribute.unit else ""
+    span = "" if attribute.low is None else f", {attribute.low:g} to {attribute.high:g}{unit}"
+    return f"{attribute.name}: {'whole number' if attribute.integer else 'number'}{span}"
 
 
 def _privacy(guarantee: Mapping[str, Any] | None) -> str:

@@ -34,7 +34,6 @@ __all__ = [
     "load_image",
     "merge_parts",
     "open_image",
-    "opened_image",
     "read_header",
     "safe_join",
     "write_part",
@@ -141,7 +140,7 @@ def read_header(source: Path | bytes, *, name: str | None = None) -> ImageHeader
     Raises:
         DataError: missing, no image, or too large.
     """
-    with opened_image(source, name) as image:
+    with _opened(source, name) as image:
         return ImageHeader(image.width, image.height, image.mode, "transparency" in image.info)
 
 
@@ -155,7 +154,7 @@ def load_image(source: Path | bytes, *, name: str | None = None) -> Image.Image:
     Raises:
         DataError: missing, no image, damaged, or too large.
     """
-    with opened_image(source, name) as image:
+    with _opened(source, name) as image:
         image.load()
         return image.copy()
 
@@ -179,13 +178,8 @@ def open_image(source: Path | bytes, *, mode: str | None = None, name: str | Non
 
 
 @contextmanager
-def opened_image(source: Path | bytes, name: str | None) -> Iterator[Image.Image]:
-    """A Pillow image, its header read; every way to fail becomes a `DataError`.
-
-    Args:
-        source: file, or the bytes of an encoded image.
-        name: what to call it in errors; None: the path.
-    """
+def _opened(source: Path | bytes, name: str | None) -> Iterator[Image.Image]:
+    """A Pillow image, its header read; every way to fail becomes a `DataError`."""
     name = name or _name_of(source)
     try:
         with warnings.catch_warnings():

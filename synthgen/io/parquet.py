@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from synthgen.api import Records, Schema, WrittenFile
 from synthgen.errors import DataError
 from synthgen.io.atomic import atomic_file, written
+from synthgen.io.attribute_cells import attribute_cells
 from synthgen.io.folder import encode_png
 
 __all__ = [
@@ -74,10 +75,10 @@ def label_features(schema: Schema) -> dict[str, Any]:
 def shard_columns(
     records: Records, schema: Schema, *, record: Mapping[str, Column], extra: Mapping[str, NDArray[Any]]
 ) -> dict[str, Column]:
-    """All columns of a shard in order: sample_id, label, label_name, the record's, then seed, guidance and others.
+    """All columns of a shard in order: sample_id, label, label_name, attributes, the record's, then seed and others.
 
     Args:
-        records: for the labels.
+        records: for labels and attributes.
         schema: of the run.
         record: the record's own columns.
         extra: `sample_id`, `seed`, `guidance` and, from `augment`, `origin`; those that are absent are left out.
@@ -85,9 +86,10 @@ def shard_columns(
     first = {"sample_id": extra["sample_id"]} if "sample_id" in extra else {}
     rest = {name: column for name, column in extra.items() if name != "sample_id"}
     columns: dict[str, Column] = {**first, **label_columns(records, schema)}
-    for name, column in (*record.items(), *rest.items()):
+    for name, column in (*attribute_cells(records, schema).items(), *record.items(), *rest.items()):
         if name in columns:
-            raise DataError(f"two columns of the data set are called {name!r}", hint="Rename the channel or the label.")
+            hint = "Rename the channel, the attribute or the label."
+            raise DataError(f"two columns of the data set are called {name!r}", hint=hint)
         columns[name] = column
     return columns
 

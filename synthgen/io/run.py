@@ -41,8 +41,8 @@ from synthgen.diffusion.denoiser import Denoiser
 from synthgen.errors import DataError, RunError, SynthgenError
 from synthgen.io import notebook
 from synthgen.io.atomic import atomic_file, sha256_of
+from synthgen.io.condition_bank import Asked, ConditionBank
 from synthgen.nn.context import context_condition
-from synthgen.seeding import uniform
 
 if TYPE_CHECKING:
     import synthgen
@@ -195,7 +195,9 @@ class Run:
                 f"the data at {self.config.data.path} has {len(source)} records, training saw {self.facts['records']}",
                 hint=hint,
             )
-        return source if source.schema.labels == self.schema.labels else relabel(source, self.schema)
+        found, own = source.schema, self.schema
+        same = (found.labels, found.attributes) == (own.labels, own.attributes)
+        return source if same else relabel(source, own)
 
     def generate(self, n: int | None = None, **options: Any) -> synthgen.Sample:
         """Synthetic records in memory: `run.generate(n=1000, label="cat").pandas()`; options as `synthgen.sample`."""
@@ -233,41 +235,41 @@ class Run:
         return [json.loads(line) for line in lines if line.strip()]
 
     @cached_property
-    def _bank(self) -> dict[str, torch.Tensor]:
-        return load_tensors(self.path / "conditions.safetensors")
+    def _bank(self) -> ConditionBank:
+        return ConditionBank(load_tensors(self.path / "conditions.safetensors"), self.schema)
 
-    def label_frequencies(self) -> NDArray[np.float64]:
-        """Share of each class among the training records, `(K,)`; empty for unlabelled data."""
+    def label_frequencies(self, asked: Asked | None = None) -> NDArray[np.float64]:
+        """Share of each class among the training records, `(K,)`; empty for unlabelled data.
+
+        Args:
+            asked: only among records with these attributes, see `synthgen.io.condition_bank`.
+        """
         counts = np.array(self.facts["label_counts"], dtype=np.float64)
+        if asked and len(counts):
+            return self._bank.label_frequencies(asked)
         return cast(NDArray[np.float64], counts / counts.sum()) if len(counts) else counts
 
     def conditions(
-        self, labels: NDArray[np.int64] | None, *, seed: int, sample_ids: Sequence[int]
+        self,
+        labels: NDArray[np.int64] | None,
+        *,
+        seed: int,
+        sample_ids: Sequence[int],
+        asked: Asked | None = None,
     ) -> dict[str, torch.Tensor]:
-        """Conditions for records to generate: each takes those of a training record of its label, by (seed, id) alone.
+        """Conditions for records to generate: as asked, the rest of a training record like it, by (seed, id) alone.
 
         Args:
             labels: `(N,)` index into `schema.labels`; None for unlabelled data.
             seed: seed of the data set.
             sample_ids: `(N,)` position of each record in the data set.
+            asked: attributes as `Plan.conditions` holds them.
         """
-        bank = self._bank
-        if not bank:
-            return {}
-        size = len(next(iter(bank.values())))
-        draws = uniform(seed, "conditions", sample_ids)
-        if labels is None or "label" not in bank:
-            rows = torch.from_numpy((draws * size).astype(np.int64))
-            return {name: values[rows] for name, values in bank.items()}
-        rows = torch.zeros(len(labels), dtype=torch.int64)
-        for label in np.unique(labels):
-            candidates = (bank["label"] == int(label)).nonzero().flatten()
-            if not len(candidates):
-                raise RunError(f"the run has no training records of class {self.schema.labels[label]}")
-            chosen = np.nonzero(labels == label)[0]
-            picks = (draws[chosen] * len(candidates)).astype(np.int64)
-            rows[torch.from_numpy(chosen)] = candidates[torch.from_numpy(picks)]
-        return {name: values[rows] for name, values in bank.items()}
+        return self._bank.draw(labels, asked or {}, seed=seed, sample_ids=sample_ids)
+
+    def told(self, asked: Asked, *, seed: int, sample_ids: Sequence[int]) -> dict[str, torch.Tensor]:
+        """The asked conditions alone; arguments as `conditions`."""
+        return self._bank.told(asked, seed=seed, sample_ids=sample_ids)
 
 
 def read_facts(path: Path) -> dict[str, Any]:

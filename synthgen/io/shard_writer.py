@@ -1,6 +1,6 @@
 """The writers that modalities build on: they say what their table is, the rest is the same for all.
 
-    a row a record:  sample_id, label, label_name | the record's own columns | seed, guidance, origin
+    a row a record:  sample_id, label, label_name | attributes | the record's own columns | seed, guidance, origin
 
 `RecordWriter` makes that table; a modality with another one (a row a step, say) gives its own to `ShardWriter`. With
 `AsCsv` before either, the same table becomes text.
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from synthgen.api import Records, Schema, WrittenFile
 from synthgen.io.atomic import atomic_file, written
+from synthgen.io.attribute_cells import attribute_footer, cell_text
 from synthgen.io.parquet import Column, label_features, shard_columns, shard_path, write_shard
 
 __all__ = ["AsCsv", "RecordWriter", "ShardWriter", "data_files"]
@@ -77,7 +78,8 @@ class ShardWriter(ABC):
     ) -> WrittenFile:
         """Put the table at `path`, the place of shard `number` (which, of how many) in `directory`."""
         features = {**label_features(schema), **self.features(schema)}
-        return write_shard(directory, *number, table, features=features, metadata={**metadata, **self.footer(schema)})
+        footer = {**metadata, **attribute_footer(schema), **self.footer(schema)}
+        return write_shard(directory, *number, table, features=features, metadata=footer)
 
     def finish(self, directory: Path, schema: Schema, shards: int) -> list[WrittenFile]:
         """Nothing belongs to the whole."""
@@ -116,8 +118,15 @@ class AsCsv(ShardWriter):
         schema: Schema,
         metadata: Mapping[str, str],
     ) -> WrittenFile:
-        """Write a CSV file."""
-        rows = pa.table(dict(table))
+        """Write a CSV file; members of an attribute are joined by `;`."""
+        rows = pa.table({name: _as_text(column) for name, column in table.items()})
         with atomic_file(path) as temporary:
             pd.DataFrame(rows.to_pandas(integer_object_nulls=True)).to_csv(temporary, index=False)
         return written(directory, path, len(rows))
+
+
+def _as_text(column: Column) -> Column:
+    """Lists of names as one text each; anything else as it is."""
+    if isinstance(column, pa.Array) and pa.types.is_list(column.type) and pa.types.is_string(column.type.value_type):
+        return pa.array([None if value is None else cell_text(value) for value in column.to_pylist()], pa.string())
+    return column

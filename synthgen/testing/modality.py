@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from synthgen import registry
 from synthgen.api import Modality, Schema, Source
 from synthgen.config import resolve
+from synthgen.data.attribute_codec import to_condition
+from synthgen.data.attributes import unknown
 from synthgen.testing.codec import CODEC_CHECKS
 from synthgen.testing.conformance import by_name, demand, same
 from synthgen.testing.judging import JUDGING_CHECKS
@@ -79,6 +84,33 @@ def _check_schema(it: Subject) -> None:
         demand(right, f'with labels, conditions[0] must be Condition("label", "class", {len(schema.labels)})')
 
 
+def _check_attributes(it: Subject) -> None:
+    told = {condition.name: condition for condition in it.schema.conditions}
+    for attribute in it.schema.attributes:
+        name = attribute.name
+        right = told.get(name) == attribute.condition
+        demand(right, f"schema.conditions must hold the condition of the attribute {name!r}: {attribute.condition}")
+        if attribute.derived:
+            continue
+        demand(name in it.records.columns, f"the records have no column {name!r}, which the schema lists as attribute")
+        column, wanted = it.records[name], unknown(attribute, len(it.records))
+        right = (column.dtype, column.shape) == (wanted.dtype, wanted.shape)
+        demand(right, f"the attribute {name!r} is {column.dtype} {column.shape}, not {wanted.dtype} {wanted.shape}")
+        rest = {other: values for other, values in it.records.columns.items() if other != name}
+        batch = it.codec.encode(dataclasses.replace(it.records, columns=rest))
+        null = _same_values(batch.conditions[name], to_condition(attribute, wanted))
+        demand(null, f"records without the column {name!r} must encode to its null; use attribute_conditions")
+        swapped = {**it.batch.conditions, name: it.batch.conditions[name].flip(0)}
+        back = it.codec.decode(it.batch.x.clone(), swapped).columns.get(name)
+        kept = back is not None and _same_values(to_condition(attribute, back), swapped[name])
+        demand(kept, f"decode must give the column {name!r} from its condition; use attribute_columns")
+
+
+def _same_values(first: Tensor, second: Tensor) -> bool:
+    """Equal to float32 precision, NaN in the same places."""
+    return first.shape == second.shape and torch.allclose(first.double(), second.double(), atol=1e-5, equal_nan=True)
+
+
 def _check_source(it: Subject) -> None:
     indices = np.array([3, 0, 1])
     records = it.source.read(indices)
@@ -107,6 +139,7 @@ _CHECKS: tuple[Callable[[Subject], None], ...] = (
     _check_names,
     _check_configuration,
     _check_schema,
+    _check_attributes,
     _check_source,
     *CODEC_CHECKS,
     JUDGING_CHECKS[0],

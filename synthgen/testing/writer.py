@@ -123,6 +123,10 @@ def _read_back(folder: Path, modality: Modality, records: Records, schema: Schem
     opened = open_source(modality.name, DataConfig(path=str(folder)))
     demand(len(opened) == n, f"{n} records written, {len(opened)} read back by the modality's readers")
     back = opened.read(np.arange(n))
+    lost = {each.name for each in schema.attributes if not each.derived} - {
+        each.name for each in opened.schema.attributes
+    }
+    demand(not lost, f"the attributes {sorted(lost)} do not come back; write them with attribute_cells and read them")
     wanted, found = _names(records, schema), _names(back, opened.schema)
     demand(sorted(wanted) == sorted(found), "the labels change when written and read back")
     before, after = modality.flatten(records, schema), modality.flatten(back, schema)

@@ -47,12 +47,22 @@ def extended(schema: Schema, old: Schema) -> Schema:
     if bool(schema.labels) != bool(old.labels):
         has, lacks = ("new", "old") if schema.labels else ("old", "new")
         raise DataError(f"the {has} data has classes, the {lacks} has none")
+    names = [{item.name for item in side.attributes if not item.derived} for side in (schema, old)]
+    if names[0] != names[1]:
+        raise DataError(
+            f"the new data has the attributes {', '.join(sorted(names[0])) or 'none'}, "
+            f"the old {', '.join(sorted(names[1])) or 'none'}",
+            hint="data.attributes names the columns that are attributes.",
+        )
     labels = (*old.labels, *(name for name in schema.labels if name not in old.labels))
+    kept = {attribute.name: attribute for attribute in old.attributes}
+    attributes = tuple(kept.get(attribute.name, attribute) for attribute in schema.attributes)
+    told = {attribute.name: attribute.condition for attribute in attributes}
     conditions = tuple(
-        replace(condition, size=len(labels)) if condition.name == "label" else condition
+        replace(condition, size=len(labels)) if condition.name == "label" else told.get(condition.name, condition)
         for condition in schema.conditions
     )
-    return replace(schema, labels=labels, conditions=conditions)
+    return replace(schema, labels=labels, conditions=conditions, attributes=attributes)
 
 
 @dataclass(frozen=True)

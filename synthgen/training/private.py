@@ -99,13 +99,33 @@ def _prepare(overrides: Mapping[str, Any]) -> _Prepared:
     public = None
     if config.train.dp_public is not None:
         options = config.data.model_copy(update={"path": config.train.dp_public})
-        public = relabel(open_source(config.modality, options), schema)
+        opened = open_source(config.modality, options)
+        schema = _with_public_attributes(schema, opened.schema)
+        public = relabel(opened, schema)
+        source = relabel(source, schema)
     codec, bank, counts, config = _without_private_data(modality, schema, config, public)
     if config.train.samples is None:
         samples = int(np.clip(_PASSES * len(split.train), _FEWEST_SAMPLES, _MOST_SAMPLES))
         config = resolve([merge(config.model_dump(), {"train": {"samples": samples}})])
     data = EncodedData(source, split.train, codec, seed=config.train.seed)
     return _Prepared(config, modality, schema, source, split, codec, data, bank, counts)
+
+
+def _with_public_attributes(schema: Schema, public: Schema) -> Schema:
+    """Names and ranges of attributes as the public data has them, for those of the private data are private.
+
+    Raises:
+        ConfigError: the public data has other attributes.
+    """
+    own, theirs = ({attribute.name: attribute for attribute in each.attributes} for each in (schema, public))
+    if {name: own[name].kind for name in own} != {name: theirs[name].kind for name in theirs}:
+        raise ConfigError(
+            f"the private data has the attributes {', '.join(own) or 'none'}, the public {', '.join(theirs) or 'none'}",
+            hint="Name those that both have with data.attributes.",
+        )
+    told = {attribute.name: attribute.condition for attribute in public.attributes}
+    conditions = tuple(told.get(condition.name, condition) for condition in schema.conditions)
+    return replace(schema, attributes=public.attributes, conditions=conditions)
 
 
 def _without_private_data(

@@ -14,6 +14,8 @@ import torch
 
 from synthgen import registry
 from synthgen.api import Batch, Records, Schema
+from synthgen.data.attributes import described
+from synthgen.data.source import ArraySource
 from synthgen.testing import ConformanceError, Subject, check_modality, modality_checks, subject
 
 OURS = ("image", "mask", "timeseries", "vectors")
@@ -149,6 +151,40 @@ BROKEN: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "leaking figures": (lambda: Altered(registry.modality(REAL), overview=leaking_figure), "opened pyplot figures"),
 }
+
+
+def with_attributes() -> ArraySource:
+    """The demo set, each record with a place and an age."""
+    real = ours(REAL).source
+    records = real.read(np.arange(len(real)))
+    place, places = described("place", ["north", "south", None, "east"] * (len(records) // 4))
+    age, ages = described("age", np.linspace(20, 60, len(records)))
+    told = (*real.schema.conditions, place.condition, age.condition)
+    schema = dataclasses.replace(real.schema, conditions=told, attributes=(place, age))
+    columns = {**records.columns, "place": places, "age": ages}
+    return ArraySource(schema, Records(columns, records.label))
+
+
+def test_a_modality_with_attributes_keeps_every_promise() -> None:
+    check_modality(REAL, source=with_attributes(), records=24)
+
+
+@pytest.mark.parametrize(
+    ("codec", "sentence"),
+    [
+        ({"decode": lambda real, x, told: real.decode(x, {k: v for k, v in told.items() if k != "age"})}, "decode"),
+        ({"encode": lambda real, records: without_nulls(real.encode(records))}, "must encode to its null"),
+    ],
+)
+def test_a_codec_that_forgets_attributes_is_refused(codec: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConformanceError) as raised:
+        check_modality(REAL, modality=with_codec(**codec), source=with_attributes(), records=24)
+    assert sentence in str(raised.value)
+
+
+def without_nulls(batch: Batch) -> Batch:
+    told = {name: value.clamp_min(0) if name == "place" else value for name, value in batch.conditions.items()}
+    return dataclasses.replace(batch, conditions=told)
 
 
 @pytest.mark.parametrize("fault", BROKEN)

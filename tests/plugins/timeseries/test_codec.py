@@ -13,6 +13,7 @@ from synthgen_timeseries.codec import SeriesCodec
 from synthgen_timeseries.collection import Collection, channels_named
 
 from synthgen.api import Records
+from synthgen.data.attribute_codec import to_condition
 from synthgen.errors import DataError
 
 
@@ -83,18 +84,27 @@ def test_gaps_are_interpolated_without_weight_and_padding_keeps_its_weight(ragge
     assert batch.observed[0, 0].tolist() == [1, 1, 0, 0] + [1] * 16
     assert (batch.x[0, :, 12:] == 0).all()
     assert batch.conditions["length"].flatten().tolist() == pytest.approx(
-        [length / 20 for length in (12, 20, 7, 15, 20, 9)]
+        [2 * (length - 7) / (20 - 7) - 1 for length in (12, 20, 7, 15, 20, 9)], abs=1e-6
     )
 
 
 def test_decoding_cuts_at_the_length_that_the_condition_says(ragged):
     schema, records = ragged
     codec = SeriesCodec(schema).fit([records])
-    share = torch.tensor([[0.2], [1.0], [0.501], [7.0], [-3.0], [float("nan")]])
-    decoded = codec.decode(torch.randn(6, 2, 20), {"length": share, "label": torch.zeros(6, dtype=torch.int64)})
+    told = to_condition(schema.attributes[0], np.array([4.0, 20.0, 10.02, 140.0, -60.0, np.nan]))
+    decoded = codec.decode(torch.randn(6, 2, 20), {"length": told, "label": torch.zeros(6, dtype=torch.int64)})
     assert decoded["length"].tolist() == [4, 20, 10, 20, 1, 20]
     assert decoded["observed"][0].sum(axis=1).tolist() == [4, 4]
     assert (decoded["values"][0, :, 4:] == 0).all()
+
+
+def test_runs_of_before_there_were_attributes_tell_the_length_as_a_share(ragged):
+    schema, records = ragged
+    old = dataclasses.replace(schema, attributes=())
+    codec = SeriesCodec(old).fit([records])
+    batch = codec.encode(records)
+    assert batch.conditions["length"].flatten().tolist() == pytest.approx([n / 20 for n in (12, 20, 7, 15, 20, 9)])
+    assert codec.decode(batch.x, batch.conditions)["length"].tolist() == records["length"].tolist()
 
 
 def test_decoded_values_stay_near_the_training_range_and_whole_numbers_stay_whole(ragged):
