@@ -4,6 +4,9 @@
         recording.results = {...}
 
 leaves `benchmarks/results/digits_one_class_out.json`. A result is never edited by hand; a bad one stays.
+
+A benchmark that takes hours asks `recording.once(key, make)` for each of its parts: what is done is kept in
+`results/.progress/`, and the same command continues there after an interruption.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -92,10 +95,37 @@ class Recording:
         self.path = directory / f"{name}.json"
         self.results: dict[str, Any] = {}
         self._seeds = list(seeds)
+        self._progress = directory / ".progress" / f"{name}.jsonl"
+        self._done: dict[str, dict[str, Any]] = {}
+
+    def once(self, key: str, make: Callable[[], Any]) -> Any:
+        """The part of a benchmark under `key`: made now, or by an earlier run of the same command that was cut off.
+
+        Args:
+            key: unique within the benchmark.
+            make: what to call; its result has to survive JSON.
+        """
+        if key not in self._done:
+            started = time.monotonic()
+            value = make()
+            done = {"key": key, "command": command(), "commit": git_state()["commit"], "value": value}
+            self._done[key] = done | {"seconds": round(time.monotonic() - started, 1)}
+            self._progress.parent.mkdir(parents=True, exist_ok=True)
+            with self._progress.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(self._done[key], ensure_ascii=False) + "\n")
+        return self._done[key]["value"]
+
+    def _read_progress(self) -> None:
+        if self._progress.exists():
+            lines = [json.loads(line) for line in self._progress.read_text(encoding="utf-8").splitlines()]
+            self._done = {line["key"]: line for line in lines if line["command"] == command()}
 
     def __enter__(self) -> Self:
         self._before = {"machine": machine(), "git": git_state()}
         self._started = time.monotonic()
+        self._read_progress()
+        self._earlier = {key: done["commit"] for key, done in self._done.items()}
+        self._earlier_seconds = sum(done["seconds"] for done in self._done.values())
         return self
 
     def __exit__(
@@ -106,11 +136,13 @@ class Recording:
         content = {
             "command": command(),
             "seeds": self._seeds,
-            "wall_seconds": round(time.monotonic() - self._started, 1),
+            "wall_seconds": round(time.monotonic() - self._started + self._earlier_seconds, 1),
             "finished": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
             "versions": versions(),
             **self._before,
+            **({"continued": self._earlier} if self._earlier else {}),
             "results": self.results,
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        self._progress.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 Clean is real data that the training side never saw, passed off as synthetic. Each other set has one fault, and one
 metric that is meant for it. The features are those of the image modality; the judge is its support-vector machine.
 
-    python benchmarks/report_calibration.py --splits 40
+    python benchmarks/report_calibration.py --splits 40     # cut off, it continues with the next split
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -188,6 +189,10 @@ def calibrate(
     return found
 
 
+def _one_split(seed: int) -> Any:
+    return jsonable(calibrate(split(seed), seed=seed))
+
+
 def main() -> None:
     from record import Recording
 
@@ -198,12 +203,12 @@ def main() -> None:
     with Recording(f"report_calibration_{arguments.splits}", seeds=seeds) as recording:
         splits = []
         for seed in seeds:
-            splits.append(calibrate(split(seed), seed=seed))
+            splits.append(recording.once(f"split {seed}", partial(_one_split, seed)))
             clean = splits[-1]["real data passed off as synthetic"]
             missed = [name for name in FAULTS if not splits[-1][name]["caught"] or not splits[-1][name]["answered"]]
             alarms = clean["false_alarms"]
             print(f"split {seed}: {clean['decisions']}, false alarms {alarms}, missed {missed}", flush=True)
-        recording.results = jsonable({"summary": summary(splits), "splits": splits})
+        recording.results = {"summary": summary(splits), "splits": splits}
     for name, counts in recording.results["summary"].items():
         print(f"{name}: {counts}")
 

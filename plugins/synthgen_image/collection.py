@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from synthgen.api import Records, Schema, Source
 from synthgen.config import DataConfig
-from synthgen.data.source import ArraySource, LazySource
+from synthgen.data.source import ArraySource, LazySource, ThroughFile
 from synthgen.errors import DataError
+from synthgen.io.jpeg import MOST_FILES, JpegFiles
 from synthgen_image.frame import Frame, choose_frame, decode, survey
 from synthgen_image.labels import Labels, class_notes, used_only
 from synthgen_image.schema import image_schema
@@ -82,9 +83,11 @@ def open_collection(collection: Collection, options: DataConfig) -> Source:
     kept = np.setdiff1d(np.arange(collection.size), np.fromiter(damage, np.int64, len(damage)))
     notes = (*collection.notes, *notes, *_damage_note(damage, collection.size))
     labels = None if collection.labels is None else Labels(collection.labels.index[kept], collection.labels.names)
+    some = kept[np.linspace(0, len(kept) - 1, min(len(kept), MOST_FILES)).astype(np.int64)]
+    stored = JpegFiles(lambda: collection.fetch(some), height=frame.height, width=frame.width)
     if pixels is not None:
-        return annotated_source(collection, frame, kept, labels, notes, pixels=pixels[kept] if damage else pixels)
-    return annotated_source(collection, frame, kept, labels, notes)
+        pixels = pixels[kept] if damage else pixels
+    return annotated_source(collection, frame, kept, labels, notes, pixels=pixels, through_file=stored)
 
 
 def _decode_all(collection: Collection, frame: Frame) -> tuple[NDArray[np.uint8], dict[int, str]]:
@@ -133,6 +136,7 @@ def annotated_source(
     notes: tuple[str, ...],
     *,
     pixels: NDArray[np.uint8] | None = None,
+    through_file: ThroughFile | None = None,
 ) -> Source:
     """The source of a collection's images at positions `kept`, without those that have no label where others have one.
 
@@ -143,6 +147,7 @@ def annotated_source(
         labels: of `kept`.
         notes: for the user.
         pixels: uint8 of `kept`; None: loaded when asked for.
+        through_file: see `ArraySource`.
     """
     if labels is not None and not (labels.index >= 0).any():
         labels, notes = None, (*notes, "no image has a label: the data is taken as unlabelled")
@@ -166,7 +171,7 @@ def annotated_source(
     notes = (_summary(len(kept), schema), *notes)
     if pixels is not None:
         records = Records({"image": pixels}, index)
-        return ArraySource(schema, records, groups=groups, official_split=split, notes=notes)
+        return ArraySource(schema, records, groups=groups, official_split=split, notes=notes, through_file=through_file)
 
     def load(indices: NDArray[np.int64]) -> Records:
         loaded, broken = decode(collection.fetch(kept[indices]), frame)
@@ -174,7 +179,16 @@ def annotated_source(
             raise DataError(_first(broken), hint="Repair or remove this image.")
         return Records({"image": loaded}, None if index is None else index[indices])
 
-    return LazySource(schema, len(kept), load, labels=index, groups=groups, official_split=split, notes=notes)
+    return LazySource(
+        schema,
+        len(kept),
+        load,
+        labels=index,
+        groups=groups,
+        official_split=split,
+        notes=notes,
+        through_file=through_file,
+    )
 
 
 def _summary(size: int, schema: Schema) -> str:

@@ -9,6 +9,8 @@ from synthgen.api import Spec, hookimpl
 __all__ = ["synthgen_datasets", "synthgen_modalities", "synthgen_readers", "synthgen_writers"]
 
 _FOLDER = "images/ and masks/ of the same names (index PNG, 255 = ignored), classes.csv"
+_LAYOUTS = "x.jpg beside x_mask.png, lists of pairs, VOC trees, one file a thing"
+_COCO = "COCO annotations: polygons and both kinds of run lengths"
 _PARQUET = "Parquet with the columns image and mask"
 _DEMO = "real handwritten digits on crops of real photographs, 16 x 16 pixels, 11 pixel classes (scikit-learn)"
 
@@ -29,7 +31,8 @@ def synthgen_datasets() -> Iterable[Spec]:
 def synthgen_readers() -> Iterable[Spec]:
     """Formats that are read."""
     return [
-        Spec("mask-folder", _FOLDER, "synthgen_mask.readers:MaskFolderReader", "mask"),
+        Spec("mask-coco", _COCO, "synthgen_mask.readers:CocoReader", "mask"),
+        Spec("mask-folder", f"{_FOLDER}; {_LAYOUTS}", "synthgen_mask.readers:MaskFolderReader", "mask"),
         Spec("mask-parquet", _PARQUET, "synthgen_mask.readers:MaskParquetReader", "mask"),
     ]
 

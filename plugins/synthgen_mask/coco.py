@@ -1,7 +1,4 @@
-"""Masks as COCO annotations with uncompressed run lengths, one annotation for each class in an image.
-
-COCO counts pixels down the columns: runs of "outside" and "inside" in turn, the first one outside (it may be 0).
-"""
+"""Masks written as COCO annotations with uncompressed run lengths, one annotation for each class in an image."""
 
 from __future__ import annotations
 
@@ -15,16 +12,14 @@ from numpy.typing import NDArray
 
 from synthgen.io.atomic import atomic_file
 from synthgen_mask.classes import IGNORE, MaskClass
+from synthgen_mask.run_lengths import run_lengths
 
-__all__ = ["annotations_of", "run_lengths", "write_annotations"]
+__all__ = ["annotations_of", "write_annotations"]
 
-
-def run_lengths(inside: NDArray[np.bool_]) -> list[int]:
-    """The runs of a binary mask `(H, W)`."""
-    flat = inside.ravel(order="F")
-    edges = np.flatnonzero(np.diff(flat)) + 1
-    runs = np.diff(np.concatenate([[0], edges, [flat.size]]))
-    return [0, *runs.tolist()] if flat.size and flat[0] else [int(run) for run in runs]
+_INFO = {
+    "description": "one annotation for each class in an image; pixels without any are ignored",
+    "uncovered": IGNORE,
+}
 
 
 def annotations_of(mask: NDArray[np.integer], classes: Sequence[MaskClass]) -> list[dict[str, Any]]:
@@ -58,7 +53,13 @@ def write_annotations(path: Path, lines: Path, classes: Sequence[MaskClass]) -> 
     """
     categories = [{"id": entry.id, "name": entry.name} for entry in classes]
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as target:
-        target.write('{"categories": ' + json.dumps(categories, ensure_ascii=False) + ',\n"images": [\n')
+        target.write(
+            '{"info": '
+            + json.dumps(_INFO)
+            + ',\n"categories": '
+            + json.dumps(categories, ensure_ascii=False)
+            + ',\n"images": [\n'
+        )
         for position, entry in enumerate(_entries(lines)):
             target.write((",\n" if position else "") + json.dumps(entry["image"]))
         target.write('\n],\n"annotations": [')

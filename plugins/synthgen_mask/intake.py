@@ -13,6 +13,7 @@ from synthgen.api import Records, Schema, Source
 from synthgen.config import DataConfig
 from synthgen.data.source import ArraySource, LazySource
 from synthgen.errors import DataError
+from synthgen.io.jpeg import MOST_FILES, JpegFiles
 from synthgen_mask.classes import (
     IGNORE,
     ClassTable,
@@ -22,6 +23,7 @@ from synthgen_mask.classes import (
     palette,
     present_classes,
 )
+from synthgen_mask.grey import looks_smoothed, threshold
 from synthgen_mask.pairs import Pairs
 from synthgen_mask.pixels import MODES, mask_ids, resize_image, resize_mask
 
@@ -73,10 +75,12 @@ def open_pairs(
     seen = every if fits else every[:: max(1, len(pairs) // _LOOKED_AT)]
     colors = {} if table is None else table.colors
     raw = np.stack([resize_mask(mask_ids(pairs.mask(i), colors, name=pairs.name(i)), size) for i in seen])
+    cut = _cut(raw, table, options, said)
     if table is None:
-        table = _guess_table(raw, said)
-    _check_ids(raw, table, pairs, seen)
-    masks = _narrowed(raw, table)
+        table = _two_classes() if cut else _guess_table(raw, said)
+    if not cut:
+        _check_ids(raw, table, pairs, seen)
+    masks = _narrowed(raw, table, cut)
 
     def load(indices: NDArray[np.int64]) -> Records:
         images = np.stack([resize_image(pairs.image(int(i)), mode, size) for i in indices])
@@ -88,6 +92,7 @@ def open_pairs(
                     [resize_mask(mask_ids(pairs.mask(int(i)), colors, name=pairs.name(int(i))), size) for i in indices]
                 ),
                 table,
+                cut,
             )
         )
         return Records({"image": images, "mask": chosen}, None if labels.index is None else labels.index[indices])
@@ -97,7 +102,9 @@ def open_pairs(
     if ignored:
         said.append(f"{ignored:.1%} of the pixels are 255: ignored in training and scoring")
     said.append(f"{len(table.classes)} pixel classes: {', '.join(entry.name for entry in table.classes[:12])}")
-    more = {"groups": labels.groups, "official_split": official_split, "notes": tuple(said)}
+    some = every[np.linspace(0, len(every) - 1, min(len(every), MOST_FILES)).astype(np.int64)]
+    stored = JpegFiles(lambda: (pairs.stored(int(i)) for i in some), height=size[0], width=size[1])
+    more = {"groups": labels.groups, "official_split": official_split, "notes": tuple(said), "through_file": stored}
     if fits:
         return ArraySource(schema, load(every), **more)  # type: ignore[arg-type]
     said.append(f"too large for memory: read when needed; classes from {len(seen)} of the masks")
@@ -159,19 +166,41 @@ def _target(height: int, width: int, options: DataConfig, said: list[str]) -> tu
     return target
 
 
+def _cut(masks: NDArray[np.uint16], table: ClassTable | None, options: DataConfig, said: list[str]) -> int:
+    """The smallest grey value that is foreground; 0: the values are class ids.
+
+    Raises:
+        DataError: two classes were asked for, and the table has others, or the values are not those of two classes.
+    """
+    binary = table is None or table.binary or [entry.id for entry in table.classes] == [0, 1]
+    if options.mask_values == "binary":
+        if not binary:
+            raise DataError(
+                "data.mask_values is binary, and classes.csv has other classes than 0 and 1 (or 255)",
+                hint="Leave data.mask_values away, or correct classes.csv.",
+            )
+        return threshold(masks, said)
+    return threshold(masks, said) if options.mask_values == "auto" and binary and looks_smoothed(masks) else 0
+
+
+def _two_classes() -> ClassTable:
+    names = ("background", "foreground")
+    return ClassTable(tuple(MaskClass(i, name, palette(i)) for i, name in enumerate(names)), {}, binary=True)
+
+
 def _guess_table(masks: NDArray[np.uint16], said: list[str]) -> ClassTable:
     """Classes from the ids themselves."""
     ids = [int(value) for value in np.unique(masks)]
     if ids == [0, IGNORE]:
         said.append("the masks hold 0 and 255 only: taken as background and foreground; foreground becomes id 1")
-        names = ("background", "foreground")
-        return ClassTable(tuple(MaskClass(i, name, palette(i)) for i, name in enumerate(names)), {}, binary=True)
+        return _two_classes()
     classes = [value for value in ids if value != IGNORE]
     if len(classes) > _MOST_CLASSES:
         raise DataError(
             f"the masks hold {len(classes)} different values, which look like shades rather than class ids; "
             f"pixels by value: {histogram(masks)}",
-            hint="Save the masks without smoothing and without JPEG, or list the ids in classes.csv (id,name).",
+            hint="Save the masks without smoothing and without JPEG, or list the ids in classes.csv (id,name); "
+            "two classes with soft edges are read with --set data.mask_values=binary.",
         )
     if len(classes) < 2:
         raise DataError(
@@ -198,10 +227,10 @@ def _check_ids(masks: NDArray[np.uint16], table: ClassTable, pairs: Pairs, seen:
         raise DataError("every pixel of every mask is 255, which means ignored", hint="Are these the right masks?")
 
 
-def _narrowed(masks: NDArray[np.uint16], table: ClassTable) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """Ids in the smallest type; in binary masks 255 becomes 1."""
-    if table.binary:
-        return (masks > 0).astype(np.uint8)
+def _narrowed(masks: NDArray[np.uint16], table: ClassTable, cut: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Ids in the smallest type; in binary masks 255, and all from `cut` on, become 1."""
+    if table.binary or cut:
+        return (masks >= max(cut, 1)).astype(np.uint8)
     return masks if max(entry.id for entry in table.classes) > IGNORE else masks.astype(np.uint8)
 
 

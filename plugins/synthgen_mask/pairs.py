@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,22 +15,29 @@ import numpy as np
 from PIL import Image
 
 from synthgen.errors import DataError
-from synthgen.io.folder import ImageHeader, image_files, load_image, read_header
+from synthgen.io.folder import IMAGE_SUFFIXES, ImageHeader, image_files, load_image, read_header
 from synthgen.io.parquet import ParquetRows
 
 __all__ = [
+    "IMAGE_FOLDERS",
+    "MASK_FOLDERS",
     "FilePairs",
     "Pairs",
     "Part",
     "RowPairs",
     "find_parts",
+    "first_folder",
+    "inside_of",
     "match_files",
     "read_metadata",
 ]
 
-_IMAGE_FOLDERS = ("images", "image", "imgs", "JPEGImages")
-_MASK_FOLDERS = ("masks", "mask", "labels", "annotations", "SegmentationClass")
-_MASK_ENDINGS = ("_mask", "-mask", "_masks", "_seg", "_label")
+IMAGE_FOLDERS = ("images", "image", "imgs", "JPEGImages")
+"""Names of folders that hold images, the likeliest first."""
+MASK_FOLDERS = ("masks", "mask", "labels", "annotations", "SegmentationClass")
+"""Names of folders that hold masks."""
+_MASK_ENDINGS = ("_mask", "-mask", "_masks", "_seg", "_label", "_labels", "_gt", "_segmentation")
+_ENDING = re.compile(r"(.+?)([_.-][A-Za-z]+)")
 _PARTS = ("train", "val", "test")
 
 
@@ -47,6 +56,10 @@ class Pairs(Protocol):
 
     def mask(self, index: int) -> Image.Image:
         """The decoded mask."""
+        ...
+
+    def stored(self, index: int) -> tuple[str, Path | bytes]:
+        """What to call the image, and its file or encoded bytes."""
         ...
 
     def headers(self, index: int) -> tuple[ImageHeader, ImageHeader]:
@@ -80,6 +93,10 @@ class FilePairs:
         """The decoded mask."""
         return load_image(self.masks[index])
 
+    def stored(self, index: int) -> tuple[str, Path | bytes]:
+        """The image's file."""
+        return self.name(index), self.images[index]
+
     def headers(self, index: int) -> tuple[ImageHeader, ImageHeader]:
         """Sizes and modes."""
         return read_header(self.images[index]), read_header(self.masks[index])
@@ -110,6 +127,10 @@ class RowPairs:
     def mask(self, index: int) -> Image.Image:
         """The decoded mask."""
         return load_image(self._bytes(index, "mask"), name=f"{self.name(index)}, mask")
+
+    def stored(self, index: int) -> tuple[str, Path | bytes]:
+        """The image's bytes."""
+        return self.name(index), self._bytes(index, "image")
 
     def headers(self, index: int) -> tuple[ImageHeader, ImageHeader]:
         """Sizes and modes."""
@@ -144,32 +165,57 @@ def find_parts(path: Path) -> list[Part]:
         return (
             parts if any(part.split == "test" for part in parts) else [Part(p.folder, p.images, p.masks) for p in parts]
         )
-    mixed = [file for file in path.iterdir() if file.is_file() and file.stem.endswith(_MASK_ENDINGS)]
-    return [Part(path, path, path)] if mixed else []
+    return [Part(path, path, path)] if _ending_in(path) else []
+
+
+def first_folder(path: Path, names: Sequence[str]) -> Path | None:
+    """The first folder in `path` that has one of the names."""
+    return next((path / name for name in names if (path / name).is_dir()), None)
 
 
 def _part(folder: Path, split: str | None) -> Part | None:
-    images = next((folder / name for name in _IMAGE_FOLDERS if (folder / name).is_dir()), None)
-    masks = next((folder / name for name in _MASK_FOLDERS if (folder / name).is_dir()), None)
+    images, masks = first_folder(folder, IMAGE_FOLDERS), first_folder(folder, MASK_FOLDERS)
     if images is None or masks is None:
         return None
     return Part(folder, images, masks, split)
 
 
-def match_files(part: Part) -> FilePairs:
-    """Each image with the mask of the same name (or with `_mask` after it), sorted.
+def _ending_in(path: Path) -> str:
+    """What half of a folder's images have after the name of another one; empty: nothing."""
+    stems = {file.stem for file in path.iterdir() if file.is_file() and file.suffix.lower() in IMAGE_SUFFIXES}
+    endings: Counter[str] = Counter()
+    for stem in stems:
+        match = _ENDING.fullmatch(stem)
+        if match is not None and match[1] in stems:
+            endings[match[2]] += 1
+    likely = [ending for ending in endings if ending in _MASK_ENDINGS or 2 * endings[ending] == len(stems)]
+    lone = next((end for end in _MASK_ENDINGS if any(stem.endswith(end) for stem in stems)), "")
+    return max(likely, key=lambda ending: endings[ending], default=lone)
+
+
+def match_files(part: Part, suffix: str = "") -> FilePairs:
+    """Each image with the mask of the same name (or with `_mask` or the like after it), sorted.
+
+    Args:
+        part: the folders.
+        suffix: what the masks' names have after the images'; empty: guessed.
 
     Raises:
-        DataError: an empty folder, an image without a mask or the reverse, or two files of one name.
+        DataError: an empty folder, an image without a mask or the reverse, two files of one name, links out of it.
     """
     images, masks = (_by_stem(folder) for folder in (part.images, part.masks))
+    endings = (suffix,) if suffix else _MASK_ENDINGS
     if part.images == part.masks:
-        masks = {stem: file for stem, file in masks.items() if file.stem.endswith(_MASK_ENDINGS)}
+        ending = suffix or _ending_in(part.images)
+        endings = (ending,)
+        masks = {stem: file for stem, file in masks.items() if stem.endswith(ending)}
         images = {stem: file for stem, file in images.items() if stem not in masks}
-    for stem in [stem for stem in masks if stem not in images]:
-        ending = next((ending for ending in _MASK_ENDINGS if stem.endswith(ending)), None)
-        if ending is not None and stem.removesuffix(ending) not in masks:
-            masks[stem.removesuffix(ending)] = masks.pop(stem)
+    if suffix:
+        masks = {stem: file for stem, file in masks.items() if stem.endswith(suffix)}
+    for stem in [stem for stem in masks if suffix or stem not in images]:
+        found = next((ending for ending in endings if stem.endswith(ending)), None)
+        if found is not None and stem.removesuffix(found) not in masks:
+            masks[stem.removesuffix(found)] = masks.pop(stem)
     if not images and not masks:
         raise DataError(f"{part.images} and {part.masks} hold no image files")
     alone = sorted(set(images) - set(masks)), sorted(set(masks) - set(images))
@@ -181,10 +227,28 @@ def match_files(part: Part) -> FilePairs:
             shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
             raise DataError(
                 f"{len(missing)} {what} of {part.folder} have no {other}: {shown}",
-                hint=f"{folder} needs a file of the same name for each (an ending such as _mask is understood).",
+                hint=f"{folder} needs a file of the same name for each (endings such as _mask are understood; "
+                "data.mask_suffix names another).",
             )
     stems = sorted(images)
-    return FilePairs([images[stem] for stem in stems], [masks[stem] for stem in stems])
+    files = [[side[stem] for stem in stems] for side in (images, masks)]
+    return FilePairs(*(inside_of(part.folder, side) for side in files))
+
+
+def inside_of(root: Path, files: Sequence[Path]) -> Sequence[Path]:
+    """The same files, none of which leads out of the folder through a link.
+
+    Raises:
+        DataError: naming the first that does.
+    """
+    home = root.resolve()
+    for file in files:
+        if not file.resolve().is_relative_to(home):
+            raise DataError(
+                f"{file} is a link that leads out of {root}, and is not followed",
+                hint="Copy the files into the folder, or open the folder that holds both.",
+            )
+    return files
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

@@ -20,7 +20,7 @@ def mask_ids(image: Image.Image, colors: Mapping[tuple[int, int, int], int], *, 
     """Class ids `(H, W)` of a mask image.
 
     Grey masks hold ids. Of palette masks the indices are the ids, whatever their colours. Colour masks need the
-    table's colours, exactly.
+    table's colours, exactly; without a table, one whose channels are all alike is a grey mask saved in colour.
 
     Args:
         image: the mask as Pillow opened it.
@@ -37,14 +37,28 @@ def mask_ids(image: Image.Image, colors: Mapping[tuple[int, int, int], int], *, 
         if values.min() < 0 or values.max() >= 1 << 16:
             raise DataError(f"{name} holds class ids up to {values.max()}; 65535 is the largest")
         return values.astype(np.uint16)
+    if image.mode == "LA":
+        return np.asarray(image)[..., 0].astype(np.uint16)
     if image.mode not in ("RGB", "RGBA"):
         raise DataError(f"{name} is no mask: Pillow mode {image.mode}", hint="Masks are index PNG files, mode L or P.")
+    pixels = np.asarray(image.convert("RGB"))
+    if not colors and (pixels == pixels[..., :1]).all():
+        return pixels[..., 0].astype(np.uint16)
     if not colors:
         raise DataError(
-            f"{name} is a colour mask, and no classes.csv says which class each colour is",
+            f"{name} is a colour mask, and no classes.csv says which class each colour is; "
+            f"pixels by colour: {_color_histogram(pixels)}",
             hint="Write classes.csv with the columns id,name,r,g,b, or save the masks as index PNG (mode L or P).",
         )
-    return _ids_of_colors(np.asarray(image.convert("RGB")), colors, name)
+    return _ids_of_colors(pixels, colors, name)
+
+
+def _color_histogram(pixels: NDArray[np.uint8], *, limit: int = 8) -> str:
+    """Pixels by colour, the commonest first."""
+    values, counts = np.unique(pixels.reshape(-1, 3), axis=0, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    text = ", ".join(f"({', '.join(map(str, values[k]))}): {counts[k]}" for k in order[:limit])
+    return text if len(order) <= limit else f"{text}, and {len(order) - limit} more"
 
 
 def _ids_of_colors(
@@ -57,7 +71,8 @@ def _ids_of_colors(
     if unknown:
         shown = ", ".join(f"({v >> 16}, {v >> 8 & 255}, {v & 255})" for v in unknown[:5])
         raise DataError(
-            f"{name} has {len(unknown)} colours that classes.csv does not list: {shown}",
+            f"{name} has {len(unknown)} colours that classes.csv does not list: {shown}; "
+            f"pixels by colour: {_color_histogram(pixels)}",
             hint="Add them, or save the masks without smoothing and without JPEG.",
         )
     ids = np.array([table[int(value)] for value in values], np.uint16)

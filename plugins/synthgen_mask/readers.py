@@ -1,9 +1,10 @@
-"""Readers of images with masks: folders of files, and Parquet with two image columns."""
+"""Readers of images with masks: folders of files, COCO annotations, and Parquet with two image columns."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,21 @@ from synthgen.config import DataConfig
 from synthgen.errors import DataError
 from synthgen.io.parquet import ParquetRows, features_of, open_parquet, parquet_files
 from synthgen_mask.classes import ClassTable, MaskClass, find_class_table, read_class_table
+from synthgen_mask.coco_reader import coco_files, read_coco
+from synthgen_mask.found import Found
 from synthgen_mask.intake import Labels, open_pairs
-from synthgen_mask.pairs import FilePairs, RowPairs, find_parts, match_files, read_metadata
+from synthgen_mask.layouts import find_layout, read_layout
+from synthgen_mask.pairs import RowPairs
 
-__all__ = ["MaskFolderReader", "MaskParquetReader"]
+__all__ = ["CocoReader", "MaskFolderReader", "MaskParquetReader"]
 
 
 class MaskFolderReader:
-    """`images/` and `masks/` with files of the same name, directly or in `train`, `val`, `test`; or mixed."""
+    """Folders of images and masks in every layout of files, and lists of pairs; see `synthgen_mask.layouts`."""
 
     def accepts(self, path: Path) -> bool:
-        """Whether there are image and mask folders, or files ending in `_mask`."""
-        return path.is_dir() and bool(find_parts(path))
+        """Whether one of the layouts is there."""
+        return find_layout(path) is not None
 
     def read(self, path: Path, options: DataConfig) -> Source:
         """Open the pairs.
@@ -33,25 +37,38 @@ class MaskFolderReader:
         Raises:
             DataError: an image without its mask or the reverse, sizes that differ, ids outside `classes.csv`, no files.
         """
-        parts = find_parts(path)
-        found = [match_files(part) for part in parts]
-        pairs = FilePairs([f for p in found for f in p.images], [f for p in found for f in p.masks])
-        split = None
-        if any(part.split for part in parts):
-            split = np.repeat([str(part.split) for part in parts], [len(p) for p in found])
-        rows: list[dict[str, str]] = []
-        for part, files in zip(parts, found, strict=True):
-            metadata = read_metadata(part)
-            rows += [metadata.get(image.stem, {}) for image in files.images]
-        table_path = find_class_table(parts[0].folder) or find_class_table(path)
-        return open_pairs(
-            pairs,
-            options,
-            table=None if table_path is None else read_class_table(table_path),
-            labels=_labels(rows, options, str(path)),
-            official_split=split,
-            notes=[] if table_path is None else [f"classes from {table_path.name}"],
-        )
+        table_path = find_class_table(path)
+        found = read_layout(path, options, None if table_path is None else read_class_table(table_path))
+        notes = [*found.notes, *([] if table_path is None else [f"classes from {table_path.name}"])]
+        return _opened(replace(found, notes=notes), options, str(path))
+
+
+class CocoReader:
+    """COCO annotations with their images: the JSON file itself, or a folder of it without folders of masks."""
+
+    def accepts(self, path: Path) -> bool:
+        """Whether there are annotation files, and no masks as images."""
+        return bool(coco_files(path)) and (path.is_file() or find_layout(path) is None)
+
+    def read(self, path: Path, options: DataConfig) -> Source:
+        """Open the images and draw their annotations.
+
+        Raises:
+            DataError: damaged JSON, missing images, outlines that fit no image, ids that do not exist.
+        """
+        return _opened(read_coco(path), options, str(path))
+
+
+def _opened(found: Found, options: DataConfig, where: str) -> Source:
+    rows = found.metadata or [{}] * len(found.pairs)
+    return open_pairs(
+        found.pairs,
+        options,
+        table=found.table,
+        labels=_labels(rows, options, where),
+        official_split=found.split,
+        notes=found.notes,
+    )
 
 
 class MaskParquetReader:

@@ -44,6 +44,11 @@ class DataConfig(Section):
     stride: int | None = Field(None, ge=1, description="timeseries: steps between windows; window // 2 when unset")
     image_size: int | None = Field(None, ge=4, le=1024, description="image, mask: resize to this height and width")
     image_mode: Literal["auto", "grey", "rgb", "rgba"] = Field("auto", description="image, mask: convert to this mode")
+    mask_suffix: str = Field("", description="mask: what a mask's name has after its image's; guessed when empty")
+    mask_values: Literal["auto", "ids", "binary"] = Field(
+        "auto",
+        description="mask: grey values are class ids, or two classes parted at 128; auto tells from their histogram",
+    )
     holdout: float = Field(0.2, gt=0, lt=0.9, description="share kept for evaluation")
     calibration: float = Field(0.1, ge=0, lt=0.9, description="share kept for calibrating anomaly scores")
     validation: float = Field(0.05, ge=0, lt=0.9, description="share for the held-out loss; from 400 records on")

@@ -102,6 +102,7 @@ def _translated(source: Source, schema: Schema, table: NDArray[np.int64] | None,
         groups=source.groups,
         official_split=source.official_split,
         notes=(*source.notes, *notes),
+        through_file=getattr(source, "through_file", None),
     )
 
 

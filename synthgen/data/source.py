@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from synthgen.api import Records, Schema
 from synthgen.errors import DataError
 
-__all__ = ["ArraySource", "LazySource"]
+__all__ = ["ArraySource", "LazySource", "ThroughFile"]
+
+
+class ThroughFile(Protocol):
+    """What the file format of a source's records does to records that are stored in it."""
+
+    def __call__(self, records: Records, *, seed: int = 0) -> tuple[Records, str]:
+        """The records as they would be read back, and a sentence for the reader; empty where nothing changes."""
+        ...
 
 
 class ArraySource:
@@ -23,6 +31,7 @@ class ArraySource:
         groups: `(N,)` records of one group never part at splitting.
         official_split: `(N,)` of `"train"` and `"test"` where the data set comes with a split.
         notes: sentences for the user.
+        through_file: what storing does to records, where it does anything; `evaluate` asks for it.
     """
 
     def __init__(
@@ -33,6 +42,7 @@ class ArraySource:
         groups: NDArray[Any] | None = None,
         official_split: NDArray[Any] | None = None,
         notes: Sequence[str] = (),
+        through_file: ThroughFile | None = None,
     ) -> None:
         _check_size(len(records))
         self.schema = schema
@@ -41,6 +51,7 @@ class ArraySource:
         self.groups = groups
         self.official_split = official_split
         self.notes = tuple(notes)
+        self.through_file = through_file
 
     def __len__(self) -> int:
         return len(self.records)
@@ -58,7 +69,7 @@ class LazySource:
         size: number of records.
         load: `(indices) -> Records`, in the order of the indices.
         labels: `(N,)` index into `schema.labels`, or None.
-        groups, official_split, notes: see `ArraySource`.
+        groups, official_split, notes, through_file: see `ArraySource`.
     """
 
     def __init__(
@@ -71,6 +82,7 @@ class LazySource:
         groups: NDArray[Any] | None = None,
         official_split: NDArray[Any] | None = None,
         notes: Sequence[str] = (),
+        through_file: ThroughFile | None = None,
     ) -> None:
         _check_size(size)
         self.schema = schema
@@ -78,6 +90,7 @@ class LazySource:
         self.groups = groups
         self.official_split = official_split
         self.notes = tuple(notes)
+        self.through_file = through_file
         self._size = size
         self._load = load
 

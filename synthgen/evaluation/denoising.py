@@ -175,18 +175,20 @@ def told(
     condition: ScoringCondition,
     seed: int,
     batch_size: int = 256,
+    beside: Mapping[str, torch.Tensor] | None = None,
 ) -> Mapping[str, torch.Tensor] | None:
-    """What the model is told about each record.
+    """What the model is told about each record; `beside` is told in any case.
 
     `"best"` finds, for each record, the class that explains it best (`likeliest_class`): an anomaly is then what no
     class explains. Without classes it is the same as `"null"`.
     """
     classes = [item for item in schema.conditions if item.kind == "class" and item.name == "label"]
     if classes and condition == "label":
-        return batch.conditions
+        return {**batch.conditions, **(beside or {})}
     if classes and condition == "best":
-        return {classes[0].name: likeliest_class(denoiser, batch, sigmas, classes[0], seed=seed, batch_size=batch_size)}
-    return None
+        best = likeliest_class(denoiser, batch, sigmas, classes[0], seed=seed, batch_size=batch_size, beside=beside)
+        return {classes[0].name: best, **(beside or {})}
+    return beside
 
 
 def class_errors(
@@ -197,6 +199,7 @@ def class_errors(
     *,
     seed: int,
     batch_size: int = 256,
+    beside: Mapping[str, torch.Tensor] | None = None,
 ) -> NDArray[np.float64]:
     """Mean log error of each record under each class, `(N, classes)`: the smaller, the better the class explains it.
 
@@ -206,7 +209,7 @@ def class_errors(
     some = [sigmas[len(sigmas) // 4], sigmas[len(sigmas) // 2], sigmas[3 * len(sigmas) // 4]]
     error = np.empty((len(batch.x), classes.size))
     for index in range(classes.size):
-        given = {classes.name: torch.full((len(batch.x),), index, dtype=torch.int64)}
+        given = {classes.name: torch.full((len(batch.x),), index, dtype=torch.int64), **(beside or {})}
         errors, _ = denoising_errors(
             denoiser, batch, some, seed=seed, repeats=2, batch_size=batch_size, conditions=given
         )
@@ -222,7 +225,8 @@ def likeliest_class(
     *,
     seed: int,
     batch_size: int = 256,
+    beside: Mapping[str, torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """The class with the smallest of `class_errors`, int64 `(N,)`."""
-    errors = class_errors(denoiser, batch, sigmas, classes, seed=seed, batch_size=batch_size)
+    errors = class_errors(denoiser, batch, sigmas, classes, seed=seed, batch_size=batch_size, beside=beside)
     return torch.from_numpy(np.where(np.isnan(errors), np.inf, errors).argmin(axis=1))

@@ -7,6 +7,8 @@ For p = 1/N sum_i N(x_i, h^2 I) the posterior mean is closed form, with v = h^2 
 Put in the place of the network it gives a nonparametric anomaly score: nearest neighbours, but soft and at several
 noise levels. A network restores strokes and edges that it never saw together; this one does not, and so on small sets
 it finds unseen kinds of record that the network explains too well (`benchmarks/digits_one_class_out.py`).
+
+A remembered record is judged without itself: the condition `OWN` names the position that is left out.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ from typing import Self
 
 import torch
 
-__all__ = ["KernelDenoiser"]
+__all__ = ["OWN", "KernelDenoiser"]
+
+OWN = "own record"
+"""Condition: position among the remembered records of the record that is restored, int64 `(B,)`."""
 
 _BANDWIDTH_RECORDS = 500
 
@@ -50,13 +55,22 @@ class KernelDenoiser:
         return cls(records, label, bandwidth=variance**0.5, condition=condition)
 
     def __call__(self, x: torch.Tensor, sigma: torch.Tensor, conditions: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """The posterior mean, of x's shape; a class of which nothing is remembered, and -1, is the null condition."""
+        """The posterior mean, of x's shape; a class of which nothing is remembered, and -1, is the null condition.
+
+        Args:
+            x: `(B, C, *S)`.
+            sigma: `(B,)`.
+            conditions: the class of each, and `OWN`.
+        """
         flat = x.flatten(1).float()
         total = (self._variance + sigma.float().square())[:, None]  # (B, 1)
         logits = torch.cdist(flat, self._records).square() / (-2 * total)  # (B, N)
+        own = conditions.get(OWN)
+        if own is not None:
+            logits = logits.scatter(1, own[:, None], -torch.inf)
         told = conditions.get(self._condition)
         if told is not None and self._label is not None:
-            same = told[:, None] == self._label[None]
+            same = (told[:, None] == self._label[None]) & logits.isfinite()
             logits = logits.masked_fill(~same & same.any(dim=1, keepdim=True), -torch.inf)
         mean = logits.softmax(dim=1) @ self._records
         return (mean + self._variance / total * (flat - mean)).reshape(x.shape)

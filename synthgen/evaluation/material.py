@@ -2,7 +2,8 @@
 
 Synthetic records, whoever wrote them, are encoded and decoded once by the run's codec: what the real records went
 through before the model saw them (resizing, 8 bits, legal values, rounding) is what the synthetic ones are measured in,
-so that no probe tells them apart by their file format.
+so that no probe tells them apart by their file format. Where the real images are JPEG files of the model's size,
+synthetic ones are compressed as they are (`synthgen.io.jpeg`).
 
 The run's own split decides what is training and what is held out. When the training data has moved, other real data
 (`--real`) is cut in two: one half trains judges and embedder, the other is the held-out side; what needs the training
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from synthgen.api import Records, Schema, Source
 from synthgen.data.opening import open_source, relabel
+from synthgen.data.source import ThroughFile
 from synthgen.errors import DataError, RunError, SynthgenError, UsageError
 from synthgen.seeding import generator
 
@@ -49,6 +51,7 @@ class Material:
         notes: sentences for the reader.
         provenance: facts about the synthetic set.
         real_notes: those of `notes` that are about the real sides.
+        through_file: what the real records' file format does to records, where it does anything.
     """
 
     schema: Schema
@@ -60,6 +63,7 @@ class Material:
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     real_notes: tuple[str, ...] = ()
+    through_file: ThroughFile | None = None
 
 
 def gather(
@@ -91,12 +95,12 @@ def gather(
     held_out = min(most, max(_MOST_HELD_OUT, limit or 0))
     if beside is None:
         other = None if real is None else relabel(open_source(run.schema.modality, replaced(run, real)), run.schema)
-        train, holdout, stand_in = _real_sides(run, other, most, held_out, seed, notes)
+        train, holdout, stand_in, through_file = _real_sides(run, other, most, held_out, seed, notes)
     else:
-        train, holdout, stand_in = beside.train, beside.holdout, beside.stand_in
+        train, holdout, stand_in, through_file = beside.train, beside.holdout, beside.stand_in, beside.through_file
         notes += beside.real_notes
     real_notes = tuple(notes)
-    ours, name, provenance = _synthetic_side(run, synthetic, len(train), most, seed, notes)
+    ours, name, provenance = _synthetic_side(run, synthetic, len(train), most, seed, notes, through_file)
     if run.facts.get("held_out_on") == "holdout":
         notes.append(
             "too few records for a validation split: training chose its averaging width on the held-out records, "
@@ -107,7 +111,9 @@ def gather(
     for side, records in (("held-out", holdout), ("training", train), ("synthetic", ours)):
         if len(records) < _FEWEST:
             raise DataError(f"{len(records)} {side} records are too few to evaluate; {_FEWEST} are needed")
-    return Material(run.schema, train, holdout, ours, name, stand_in, tuple(notes), provenance, real_notes)
+    return Material(
+        run.schema, train, holdout, ours, name, stand_in, tuple(notes), provenance, real_notes, through_file
+    )
 
 
 def replaced(run: Run, path: str) -> Any:
@@ -117,7 +123,8 @@ def replaced(run: Run, path: str) -> Any:
 
 def _real_sides(
     run: Run, other: Source | None, most: int, held_out: int, seed: int, notes: list[str]
-) -> tuple[Records, Records, bool]:
+) -> tuple[Records, Records, bool, ThroughFile | None]:
+    """Training and held-out records, whether the former stand in, and what the latter's file format does to records."""
     try:
         source = run.source()
         train = _read(source, run.split.train, most, seed, "training", notes)
@@ -125,7 +132,8 @@ def _real_sides(
         positions = run.split.holdout if other is None else np.arange(len(other))
         if other is not None:
             notes.append(f"held-out side: {len(other)} other real records given with --real")
-        return train, _read(holdout, positions, held_out, seed, "held-out", notes), False
+        held = _read(holdout, positions, held_out, seed, "held-out", notes)
+        return train, held, False, getattr(holdout, "through_file", None)
     except (SynthgenError, OSError) as error:
         if isinstance(error, UsageError) or (other is None and isinstance(error, RunError)):
             raise
@@ -144,6 +152,7 @@ def _real_sides(
             _read(other, order[:half], most, seed, "training", notes),
             _read(other, order[half:], held_out, seed, "held-out", notes),
             True,
+            getattr(other, "through_file", None),
         )
 
 
@@ -156,7 +165,13 @@ def _read(source: Source, positions: NDArray[np.int64], most: int, seed: int, si
 
 
 def _synthetic_side(
-    run: Run, path: Path | None, n: int, most: int, seed: int, notes: list[str]
+    run: Run,
+    path: Path | None,
+    n: int,
+    most: int,
+    seed: int,
+    notes: list[str],
+    through_file: ThroughFile | None,
 ) -> tuple[Records, str, Mapping[str, Any]]:
     from synthgen.generation.dataset import Dataset
 
@@ -169,6 +184,7 @@ def _synthetic_side(
                 f"no data set of this run was found: {n} records were generated in memory with the run's defaults"
             )
             records = generate_records(run, n=n, seed=seed)
+            records = _stored_alike(records, through_file, None, seed, notes)
             return records, f"{n} records generated in memory, seed {seed}", {"n": n, "seed": seed}
         path = found.path
     if (path / "provenance.json").exists():
@@ -181,9 +197,24 @@ def _synthetic_side(
     else:
         source, provenance = relabel(open_source(run.schema.modality, replaced(run, str(path))), run.schema), {}
     records = encoded_alike(run, _read(source, np.arange(len(source)), most, seed, "synthetic", notes))
+    records = _stored_alike(records, through_file, getattr(source, "through_file", None), seed, notes)
     if records.label is not None and run.schema.labels and np.any(records.label < 0):
         records = replace(records, label=None)
     return records, str(path), provenance
+
+
+def _stored_alike(
+    records: Records, through_file: ThroughFile | None, own: ThroughFile | None, seed: int, notes: list[str]
+) -> Records:
+    """Synthetic records as the real ones' file format gives them back, unless their own did as much to them."""
+    if through_file is None:
+        return records
+    stored, said = through_file(records, seed=seed)
+    if said and own is not None and own(records.take(slice(0, 1)))[1]:
+        notes.append("real and synthetic images are JPEG files: the synthetic ones were not compressed again")
+        return records
+    notes += [said] if said else []
+    return stored
 
 
 def encoded_alike(run: Run, records: Records) -> Records:

@@ -9,8 +9,13 @@ ADBench this beats the plain mean of z by 0.3 points of AUROC, and more where an
 (`benchmarks/README.md`).
 
 The score of a family (`synthgen.evaluation.families`) comes from the run's network, `kernel` is the denoising error
-with the denoiser that remembers the training records (`synthgen.evaluation.kernel`), `fusion` the mean of the two. All
-are put on one scale with each other and with the classical detectors by robust z on the calibration records.
+with the denoiser that remembers records (`synthgen.evaluation.kernel`), `fusion` the mean of the two. All are put on
+one scale with each other and with the classical detectors by robust z on the calibration records.
+
+The denoiser that remembers learns nothing, so it may keep the calibration records too: each is scored without itself,
+from one record less than a new record is (the jackknife; Barber et al. 2021, "Predictive inference with the
+jackknife+"). Records of groups, and windows of a series, are more alike than new ones would be: of those it keeps the
+training records only.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
+import torch
 
 from synthgen import seeding
 from synthgen.api import Records
@@ -30,11 +36,10 @@ from synthgen.evaluation.denoising import ScoringCondition, told
 from synthgen.evaluation.detectors import Baselines
 from synthgen.evaluation.families import FAMILIES
 from synthgen.evaluation.families import family as find_family
-from synthgen.evaluation.kernel import KernelDenoiser
+from synthgen.evaluation.kernel import OWN, KernelDenoiser
 from synthgen.evaluation.measuring import Measured, Setting
 
 if TYPE_CHECKING:
-    import torch
     from numpy.typing import NDArray
 
     from synthgen.api import Batch, Codec, Embedder, Modality, Schema, Source
@@ -44,7 +49,7 @@ __all__ = ["HIGHEST_NOISE", "LOWEST_NOISE", "CalibratedScorer", "Method", "Model
 
 Method = Literal["model", "fusion", "kernel"]
 
-LOWEST_NOISE, HIGHEST_NOISE = 0.1, 3.0
+LOWEST_NOISE, HIGHEST_NOISE = 0.2, 3.0
 """In units of the data's standard deviation. Above, only the distance to the mean counts; how low helps depends on the
 data. Chosen on eight sets of ADBench (`benchmarks/adbench.py`)."""
 
@@ -209,14 +214,11 @@ class CalibratedScorer:
         fitting = min(_FIT_RECORDS, _FIT_VALUES // int(np.prod(schema.shape)) + 1)
         training = source.read(_some(train, fitting, self._seed, "detectors"))
         kept_maps = max(2, _MAP_VALUES // (levels * int(np.prod(schema.shape[1:]))))
-        self._kernel = self._remembering(training)
-        measured, remembering, maps, read, done = [], [], [], [], 0
+        measured, maps, read, done = [], [], [], 0
         for piece in pieces(chosen, schema, levels):
             records = source.read(piece)
-            batch = self.model.codec.encode(records)
-            found = self._measure(self.model.denoiser, batch)
+            found = self._measure(self.model.denoiser, self.model.codec.encode(records))
             measured.append(found.values)
-            remembering.append(self._remembered(batch))
             maps.append(found.maps[: max(0, kept_maps - done)])
             read.append(records)
             done += len(piece)
@@ -225,7 +227,7 @@ class CalibratedScorer:
         values = np.concatenate(measured)
         usable = np.flatnonzero(np.isfinite(values).all(axis=1))
         calibrating = Records.concatenate(read).take(usable)
-        remembered = np.concatenate(remembering)[usable]
+        remembered = self._remember(training, calibrating, independent=source.groups is None)
         self._scale = Scale.fit(values[usable], two_sided=self.family.two_sided)
         self._kernel_scale = Scale.fit(remembered)
         self.maps = MapCalibration.fit(np.concatenate(maps))
@@ -252,11 +254,23 @@ class CalibratedScorer:
     def _measure(self, denoiser: AnyDenoiser, batch: Batch) -> Measured:
         return self.family.measure(denoiser, batch, self._told(denoiser, batch), self.setting)
 
-    def _remembered(self, batch: Batch) -> NDArray[np.float64]:
-        measure = FAMILIES["denoising"].measure
-        return measure(self._kernel, batch, self._told(self._kernel, batch), self.setting).values
+    def _remember(self, training: Records, calibrating: Records, *, independent: bool) -> NDArray[np.float64]:
+        """Fit the denoiser that remembers; the values of the calibration records, each without itself."""
+        kept = Records.concatenate([training, calibrating]) if independent else training
+        self._kernel = self._remembering(kept)
+        measured = []
+        for piece in pieces(np.arange(len(calibrating)), self.model.schema, self.setting.levels):
+            own = {OWN: torch.from_numpy(piece + len(training))} if independent else None
+            measured.append(self._remembered(self.model.codec.encode(calibrating.take(piece)), own))
+        return np.concatenate(measured)
 
-    def _told(self, denoiser: AnyDenoiser, batch: Batch) -> Mapping[str, torch.Tensor] | None:
+    def _remembered(self, batch: Batch, own: Mapping[str, torch.Tensor] | None = None) -> NDArray[np.float64]:
+        measure = FAMILIES["denoising"].measure
+        return measure(self._kernel, batch, self._told(self._kernel, batch, own), self.setting).values
+
+    def _told(
+        self, denoiser: AnyDenoiser, batch: Batch, beside: Mapping[str, torch.Tensor] | None = None
+    ) -> Mapping[str, torch.Tensor] | None:
         return told(
             denoiser,
             batch,
@@ -265,6 +279,7 @@ class CalibratedScorer:
             condition=self._condition,
             seed=self._seed,
             batch_size=self.setting.batch_size,
+            beside=beside,
         )
 
     def _remembering(self, training: Records) -> KernelDenoiser:

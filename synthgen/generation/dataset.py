@@ -77,7 +77,7 @@ class Dataset:
         options = run.config.data.model_copy(
             update={"path": str(self.path), "label_column": None, "id_column": None, "time_column": None,
                     "value_columns": (), "attributes": columns, "window": None, "stride": None, "group_column": None,
-                    "image_size": None}
+                    "image_size": None, "mask_suffix": "", "mask_values": "auto"}
         )  # fmt: skip
         return relabel(open_source(run.schema.modality, options), run.schema)
 

@@ -34,6 +34,7 @@ __all__ = [
     "load_image",
     "merge_parts",
     "open_image",
+    "opened_image",
     "read_header",
     "safe_join",
     "write_part",
@@ -140,7 +141,7 @@ def read_header(source: Path | bytes, *, name: str | None = None) -> ImageHeader
     Raises:
         DataError: missing, no image, or too large.
     """
-    with _opened(source, name) as image:
+    with opened_image(source, name) as image:
         return ImageHeader(image.width, image.height, image.mode, "transparency" in image.info)
 
 
@@ -154,7 +155,7 @@ def load_image(source: Path | bytes, *, name: str | None = None) -> Image.Image:
     Raises:
         DataError: missing, no image, damaged, or too large.
     """
-    with _opened(source, name) as image:
+    with opened_image(source, name) as image:
         image.load()
         return image.copy()
 
@@ -178,8 +179,13 @@ def open_image(source: Path | bytes, *, mode: str | None = None, name: str | Non
 
 
 @contextmanager
-def _opened(source: Path | bytes, name: str | None) -> Iterator[Image.Image]:
-    """A Pillow image, its header read; every way to fail becomes a `DataError`."""
+def opened_image(source: Path | bytes, name: str | None) -> Iterator[Image.Image]:
+    """A Pillow image, its header read; every way to fail becomes a `DataError`.
+
+    Args:
+        source: file, or the bytes of an encoded image.
+        name: what to call it in errors; None: the path.
+    """
     name = name or _name_of(source)
     try:
         with warnings.catch_warnings():

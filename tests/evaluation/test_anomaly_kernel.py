@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthgen.evaluation.kernel import KernelDenoiser
+from synthgen.evaluation.kernel import OWN, KernelDenoiser
 
 DRAWS = np.random.default_rng(0)
 RECORDS = torch.tensor(DRAWS.normal(size=(40, 1, 3)), dtype=torch.float32)
@@ -52,3 +52,16 @@ def test_bandwidth_is_the_typical_distance_to_the_nearest_other_record():
 def test_copies_of_one_record_still_give_a_denoiser():
     found = KernelDenoiser.fit(torch.ones(6, 1, 3), None)(torch.zeros(2, 1, 3), torch.ones(2), {})
     assert torch.isfinite(found).all()
+
+
+@pytest.mark.parametrize("told", [None, 1])
+def test_a_remembered_record_is_restored_as_if_it_were_not_remembered(told):
+    own = torch.tensor([5, 17])
+    denoiser, sigma = KernelDenoiser(RECORDS, LABEL, bandwidth=0.3), torch.full((2,), 0.5)
+    conditions = {} if told is None else {"label": torch.full((2,), told)}
+    found = denoiser(RECORDS[own], sigma, {OWN: own, **conditions})
+    for row, position in enumerate(own.tolist()):
+        others = torch.arange(40) != position
+        without = KernelDenoiser(RECORDS[others], LABEL[others], bandwidth=0.3)
+        one = {name: value[:1] for name, value in conditions.items()}
+        torch.testing.assert_close(found[row : row + 1], without(RECORDS[position][None], sigma[:1], one))

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from synthgen.errors import GateError, RunError, UsageError
 from synthgen.evaluation import evaluate
@@ -217,3 +218,18 @@ def test_gaps_of_synthetic_series_survive_the_same_encoding(workplace):
     alike = encoded_alike(run, records)
     np.testing.assert_array_equal(alike["observed"], records["observed"])
     np.testing.assert_allclose(alike["values"][3], records["values"][3], atol=1e-3)
+
+
+def test_synthetic_images_are_compressed_as_the_real_ones_are_and_never_twice(tiny_run, tmp_path):
+    records = tiny_run.source().read(tiny_run.split.holdout)
+    names = np.array(tiny_run.schema.labels)[records.label]
+    for position, (image, name) in enumerate(zip(records["image"], names, strict=True)):
+        (tmp_path / "real" / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[:, :, 0]).save(tmp_path / "real" / name / f"{position}.jpg", quality=40)
+    np.savez(tmp_path / "foreign.npz", X=records["image"], y=names)
+    plain = gather(tiny_run, tmp_path / "foreign.npz", real=None).synthetic
+    alike = gather(tiny_run, tmp_path / "foreign.npz", real=str(tmp_path / "real"))
+    assert any("compressed once with the same tables" in note for note in alike.notes)
+    assert np.any(alike.synthetic["image"] != plain["image"])
+    again = gather(tiny_run, tmp_path / "real", real=str(tmp_path / "real"))
+    assert any("not compressed again" in note for note in again.notes)

@@ -202,8 +202,8 @@ def test_an_image_of_another_size_than_its_mask_is_an_error_with_both_sizes(fold
 
 
 def test_colour_masks_without_colours_in_the_table_are_an_error(folder):
-    masks = {"a": np.zeros((8, 8, 3), np.uint8)}
-    with pytest.raises(DataError, match="colour mask") as caught:
+    masks = {"a": np.tile(np.array([0, 200, 7], np.uint8), (8, 8, 1))}
+    with pytest.raises(DataError, match=r"colour mask.*by colour: \(0, 200, 7\): 64") as caught:
         _open(folder(masks))
     assert "id,name,r,g,b" in caught.value.hint
     with pytest.raises(DataError, match="colour mask"):
