@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from synthgen.api import Spec, hookimpl
 
-__all__ = ["synthgen_datasets", "synthgen_modalities", "synthgen_readers", "synthgen_writers"]
+__all__ = [
+    "synthgen_datasets",
+    "synthgen_metrics",
+    "synthgen_modalities",
+    "synthgen_readers",
+    "synthgen_writers",
+]
 
 _NAME = "timeseries"
 
@@ -63,4 +69,25 @@ def synthgen_writers() -> list[Spec]:
         Spec("parquet", "a row a series, one list<float32> column a channel", f"{writers}:WideParquet", modality=_NAME),
         Spec("long", "Parquet, a row a step: unique_id, ds, channels, label", f"{writers}:LongParquet", modality=_NAME),
         Spec("csv", "text table, a row a step: unique_id, ds, channels, label", f"{writers}:LongCsv", modality=_NAME),
+    ]
+
+
+@hookimpl
+def synthgen_metrics() -> list[Spec]:
+    """How series move, and the scores of papers."""
+    metrics = "synthgen_timeseries.metrics"
+    return [
+        Spec("acf_distance", "distance of the autocorrelations", f"{metrics}:AUTOCORRELATION", modality=_NAME),
+        Spec("spectrum_distance", "distance of the power spectra", f"{metrics}:SPECTRUM", modality=_NAME),
+        Spec(
+            "crosscorr_distance",
+            "distance of the correlations between channels",
+            f"{metrics}:CROSS_CORRELATION",
+            modality=_NAME,
+        ),
+        Spec("correlational", "correlational score of papers", f"{metrics}:CORRELATIONAL", modality=_NAME),
+        Spec("context_fid", "Context-FID of papers", f"{metrics}:CONTEXT_FID", modality=_NAME),
+        Spec("discriminative", "discriminative score of papers", f"{metrics}:DISCRIMINATIVE", modality=_NAME),
+        Spec("predictive", "predictive score of papers", f"{metrics}:PREDICTIVE", modality=_NAME),
+        Spec("rocket_auc", "how well MiniRocket tells synthetic from real", f"{metrics}:ROCKET_AUC", modality=_NAME),
     ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from synthgen.api.records import Records
+from synthgen.api.schema import Schema
 
 __all__ = ["Metric"]
 
@@ -23,6 +24,8 @@ class Metric:
         definition: what exactly is computed, one or two sentences.
         source: where it was defined.
         cost: `cheap` (below 10 ms; 200 resamples), `moderate` (20), or `costly` (20, and with `--full` only).
+        resamples: fewer, where one call takes many seconds; the interval is then Student's.
+        inapplicable: why it says nothing of data of a schema, or None where it does; the report lists the reason.
     """
 
     function: Callable[[Records, Records, Mapping[str, Any]], float]
@@ -30,6 +33,8 @@ class Metric:
     definition: str
     source: str = ""
     cost: Literal["cheap", "moderate", "costly"] = "cheap"
+    resamples: int | None = None
+    inapplicable: Callable[[Schema], str | None] | None = None
 
     def __call__(self, real: Records, synthetic: Records, context: Mapping[str, Any]) -> dict[str, Any]:
         """The row without floor and interval."""

@@ -421,6 +421,30 @@ TECHNIQUES: tuple[Technique, ...] = (
         lambda config: config.modality == "timeseries",
     ),
     Technique(
+        "yue2022ts2vec", "encoder of Context-FID in the report on series",
+        "Zhihan Yue and Yujing Wang and Juanyong Duan and others",
+        "TS2Vec: Towards Universal Representation of Time Series", "AAAI", 2022,
+        lambda config: config.modality == "timeseries",
+    ),
+    Technique(
+        "jeha2022psagan", "Context-FID in the report on series",
+        "Paul Jeha and Michael Bohlke-Schneider and Pedro Mercado and others",
+        "PSA-GAN: Progressive Self Attention GANs for Synthetic Time Series", "ICLR", 2022,
+        lambda config: config.modality == "timeseries",
+    ),
+    Technique(
+        "yoon2019timegan", "discriminative and predictive score in the report on series",
+        "Jinsung Yoon and Daniel Jarrett and Mihaela van der Schaar",
+        "Time-series Generative Adversarial Networks", "NeurIPS", 2019,
+        lambda config: config.modality == "timeseries",
+    ),
+    Technique(
+        "liao2020sigcwgan", "correlational score in the report on series",
+        "Shujian Liao and Hao Ni and Lukasz Szpruch and others",
+        "Conditional Sig-Wasserstein GANs for Time Series Generation", "arXiv 2006.05421", 2020,
+        lambda config: config.modality == "timeseries",
+    ),
+    Technique(
         "kynkaanniemi2019precision", "precision and recall in the report",
         "Tuomas Kynkäänniemi and Tero Karras and Samuli Laine and Jaakko Lehtinen and Timo Aila",
         "Improved Precision and Recall Metric for Assessing Generative Models", "NeurIPS", 2019, _always,

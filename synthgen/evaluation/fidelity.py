@@ -25,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from synthgen.data.gaussians import frechet_distance
 from synthgen.evaluation.comparison import Comparison
 from synthgen.evaluation.metric import MetricRow, guarded, interval
 from synthgen.seeding import generator
@@ -51,23 +52,6 @@ def measure(features: Comparison, records: Comparison, *, seed: int = 0, draws: 
         *guarded(["kd"], lambda: [_kernel_row(features, seed, draws)]),
         *guarded(["c2st_auc", _LINEAR, _RAW], lambda: _two_sample_rows(features, records, seed, draws)),
     ]
-
-
-def frechet_distance(x: Array, y: Array) -> float:
-    """Frechet distance between Gaussians fitted to `x (n, d)` and `y (m, d)`."""
-    return _frechet(x.mean(axis=0), _covariance(x), y.mean(axis=0), _covariance(y))
-
-
-def _covariance(x: Array) -> Array:
-    return np.atleast_2d(np.cov(x, rowvar=False))
-
-
-def _frechet(mean_x: Array, cov_x: Array, mean_y: Array, cov_y: Array) -> float:
-    values, vectors = np.linalg.eigh(cov_x)
-    root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
-    cross = np.sqrt(np.clip(np.linalg.eigvalsh(root @ cov_y @ root), 0, None)).sum()
-    distance = float(((mean_x - mean_y) ** 2).sum() + np.trace(cov_x) + np.trace(cov_y) - 2 * cross)
-    return max(0.0, distance)
 
 
 def _frechet_row(features: Comparison, seed: int, draws: int) -> MetricRow:

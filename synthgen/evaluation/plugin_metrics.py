@@ -7,11 +7,14 @@ estimate because repeated records bias distances. A plain function returns a who
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
 
 from synthgen import registry
 from synthgen.api import Metric, Modality, Records, Schema
@@ -22,6 +25,7 @@ from synthgen.seeding import generator
 __all__ = ["measure"]
 
 _RESAMPLES = {"cheap": 200, "moderate": 20, "costly": 20}
+_ENOUGH = 20
 
 
 def measure(
@@ -42,6 +46,10 @@ def measure(
         def measured(name: str = name) -> list[MetricRow]:
             target = registry.load("metrics", name, modality.name)
             if isinstance(target, Metric):
+                reason = None if target.inapplicable is None else target.inapplicable(schema)
+                if reason is not None:
+                    absent[name] = reason
+                    return []
                 if target.cost == "costly" and not costly:
                     absent[name] = "costly: measured with --full"
                     return []
@@ -60,7 +68,7 @@ def _row(
     chosen = draw(train, holdout, synthetic)
     real = holdout.take(chosen.holdout)
     ours, fresh = synthetic.take(chosen.synthetic), train.take(chosen.train)
-    resamples = _RESAMPLES[metric.cost]
+    resamples = metric.resamples or _RESAMPLES[metric.cost]
     value, ci = _estimate(metric.function, real, ours, context, resamples, f"plugin-{name}")
     floor, floor_ci = _estimate(metric.function, real, fresh, context, resamples, f"plugin-{name}-floor")
     facts = {"floor_ci": floor_ci, "cost": metric.cost, "note": "; ".join(chosen.notes)}
@@ -84,4 +92,12 @@ def _estimate(
             for _ in range(resamples)
         ]
     )
-    return value, interval(found - np.nanmean(found) + value)
+    return value, _around(value, found)
+
+
+def _around(value: float, drawn: NDArray[np.float64]) -> tuple[float, float]:
+    """The percentile interval of the draws about the estimate; of few draws Student's."""
+    if len(drawn) >= _ENOUGH:
+        return interval(drawn - np.nanmean(drawn) + value)
+    half = float(stats.t.ppf(0.975, max(len(drawn) - 1, 1)) * drawn.std(ddof=1)) if len(drawn) > 1 else math.nan
+    return value - half, value + half
