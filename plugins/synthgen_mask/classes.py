@@ -88,6 +88,7 @@ def mask_schema(
     labels: tuple[str, ...] = (),
     label_column: str = "label",
     present: bool = False,
+    area: bool = False,
 ) -> Schema:
     """The schema of images with masks.
 
@@ -98,6 +99,7 @@ def mask_schema(
         labels: class names of whole records, where they have any.
         label_column: where the label stood in the user's data.
         present: whether the denoiser is told which pixel classes a record contains.
+        area: whether it is told how much of a record each of them covers, see `synthgen_mask.areas`.
     """
     names = {1: ("grey",), 3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}[bands]
     channels = (
@@ -107,6 +109,8 @@ def mask_schema(
     conditions = (Condition("label", "class", len(labels)),) if labels else ()
     if present:
         conditions = (*conditions, Condition("present", "vector", len(classes)))
+    if area:
+        conditions = (*conditions, Condition("area", "vector", len(classes)))
     return Schema(
         modality="mask",
         shape=(bands + mask_channels(len(classes)), *size),

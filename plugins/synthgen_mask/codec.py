@@ -21,6 +21,7 @@ from torch import Tensor
 
 from synthgen.api import Batch, Records, Schema
 from synthgen.errors import DataError
+from synthgen_mask.areas import AREA, shares, told
 from synthgen_mask.classes import classes_of, index_masks, mask_channels
 
 __all__ = ["IMAGE_SHARE", "MASK_SCALE", "MaskCodec"]
@@ -139,6 +140,8 @@ class MaskCodec:
             elif condition.name == "present":
                 found = [(index == k).flatten(1).any(1) for k in range(condition.size)]
                 conditions["present"] = torch.stack(found, dim=1).float()
+            elif condition.name == AREA:
+                conditions[AREA] = told(shares(records["mask"], self._classes))
         return conditions
 
     def _check(self, records: Records) -> None:

@@ -80,7 +80,7 @@ def digits_on_photos() -> Source:
     classes = [MaskClass(index, name, palette(index)) for index, name in enumerate(names)]
     label = glyphs.target[source_glyph].astype(np.int64)
     return ArraySource(
-        mask_schema((SIZE, SIZE), bands=1, classes=classes, labels=tuple(str(digit) for digit in range(10))),
+        mask_schema((SIZE, SIZE), bands=1, classes=classes, labels=tuple(str(digit) for digit in range(10)), area=True),
         Records({"image": image, "mask": mask}, label),
         groups=source_glyph,
         notes=(f"{count} compositions of {len(glyphs.target)} handwritten digits on crops of two photographs",),

@@ -21,7 +21,6 @@ from synthgen_mask.classes import (
     histogram,
     mask_schema,
     palette,
-    present_classes,
 )
 from synthgen_mask.grey import looks_smoothed, threshold
 from synthgen_mask.pairs import Pairs
@@ -97,7 +96,7 @@ def open_pairs(
         )
         return Records({"image": images, "mask": chosen}, None if labels.index is None else labels.index[indices])
 
-    schema = _schema(masks, size, bands, table, labels, seen)
+    schema = _schema(size, bands, table, labels)
     ignored = float((masks == IGNORE).mean())
     if ignored:
         said.append(f"{ignored:.1%} of the pixels are 255: ignored in training and scoring")
@@ -234,19 +233,8 @@ def _narrowed(masks: NDArray[np.uint16], table: ClassTable, cut: int) -> NDArray
     return masks if max(entry.id for entry in table.classes) > IGNORE else masks.astype(np.uint8)
 
 
-def _schema(
-    masks: NDArray[np.integer],
-    size: tuple[int, int],
-    bands: int,
-    table: ClassTable,
-    labels: Labels,
-    seen: NDArray[np.int64],
-) -> Schema:
-    """With more than two classes the denoiser is told which are present, unless the label says it already."""
-    present = len(table.classes) > 2
-    if present and labels.index is not None:
-        found = np.unique(np.column_stack([labels.index[seen], present_classes(masks, table.classes)]), axis=0)
-        present = len(found) > len(labels.names)
+def _schema(size: tuple[int, int], bands: int, table: ClassTable, labels: Labels) -> Schema:
+    """The denoiser is told how much each class covers."""
     return mask_schema(
-        size, bands=bands, classes=table.classes, labels=labels.names, label_column=labels.column, present=present
+        size, bands=bands, classes=table.classes, labels=labels.names, label_column=labels.column, area=True
     )

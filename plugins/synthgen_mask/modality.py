@@ -36,6 +36,11 @@ class MaskModality:
         """Image channels beside one-hot mask channels."""
         return MaskCodec(schema)
 
+    def channel_groups(self, schema: Schema) -> Mapping[str, int]:
+        """Image and mask, each with a noise level of its own: one network, three modes."""
+        bands = len(schema.channels) - 1
+        return {"image": bands, "mask": schema.shape[0] - bands}
+
     def presets(self) -> Mapping[str, Mapping[str, Any]]:
         """See `synthgen_mask.presets`."""
         return PRESETS

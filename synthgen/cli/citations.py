@@ -350,6 +350,13 @@ TECHNIQUES: tuple[Technique, ...] = (
         lambda config: config.train.context > 0,
     ),
     Technique(
+        "bao2023unidiffuser", "imputation",
+        "Fan Bao and Shen Nie and Kaiwen Xue and Chongxuan Li and Shi Pu and Yaole Wang and Gang Yue and Yue Cao and "
+        "Hang Su and Jun Zhu",
+        "One Transformer Fits All Distributions in Multi-Modal Diffusion at Scale", "ICML", 2023,
+        lambda config: config.noise.independent > 0 or config.noise.clean > 0,
+    ),
+    Technique(
         "loshchilov2019adamw", "optimiser",
         "Ilya Loshchilov and Frank Hutter", "Decoupled Weight Decay Regularization", "ICLR", 2019,
         lambda config: config.optim.name == "adamw",

@@ -133,6 +133,8 @@ OFFERED: tuple[Offered, ...] = tuple(
              "rozet2024mmps song2023pigdm"),
             ("mask-conditional training", "train.context=0.5", "part of a training record given: one model, four uses",
              "tashiro2021csdi saharia2022palette"),
+            ("noise levels by channel group", "noise.clean=0.25", "image and mask noised each to its own level: one "
+             "network, three modes", "bao2023unidiffuser"),
         )),
         ("given records", (
             ("variation of given records", "synthgen generate --from", "noised part of the way and sampled from there",

@@ -83,6 +83,12 @@ class NoiseConfig(Section):
     sigma_max: float | None = Field(None, gt=0, description="largest; unset: the largest pairwise distance in the data")
     stratified: bool = Field(True, description="spread the noise levels of a batch evenly over the density")
     adaptive: bool = Field(False, description="let the density follow the information that a noise level carries")
+    independent: float = Field(
+        0.0, ge=0, le=1, description="mask: share of training records with a noise level each for image and mask"
+    )
+    clean: float = Field(
+        0.0, ge=0, le=1, description="mask: share of training records with the image, or the mask, without noise"
+    )
 
 
 class LossConfig(Section):

@@ -13,7 +13,8 @@ from __future__ import annotations
 from synthgen.diffusion.adaptive import AdaptiveDensity
 from synthgen.diffusion.denoiser import Denoiser, score
 from synthgen.diffusion.guidance import AutoGuided, Ensemble, Guided, Thresholded, drop, null
-from synthgen.diffusion.imputation import Reconstructed, Replaced
+from synthgen.diffusion.imputation import KNOWN, GroupsGiven, Reconstructed, Replaced
+from synthgen.diffusion.levels import CLEAN, LEVELS, draw_levels, levels_condition
 from synthgen.diffusion.likelihood import bits_per_dimension, log_likelihood, rademacher
 from synthgen.diffusion.loss import DenoisingLoss
 from synthgen.diffusion.samplers import (
@@ -35,13 +36,16 @@ from synthgen.diffusion.weights import LossWeight
 
 __all__ = [
     "ANCESTRAL",
+    "CLEAN",
     "CONSISTENCY",
     "DDIM",
     "DPMPP_2M",
     "DPMPP_3M",
     "DPMPP_SDE",
     "HEUN",
+    "KNOWN",
     "LANGEVIN",
+    "LEVELS",
     "MULTISTEP",
     "REPAINT",
     "AdaptiveDensity",
@@ -49,6 +53,7 @@ __all__ = [
     "Denoiser",
     "DenoisingLoss",
     "Ensemble",
+    "GroupsGiven",
     "Guided",
     "LossWeight",
     "Reconstructed",
@@ -58,9 +63,11 @@ __all__ = [
     "Thresholded",
     "bits_per_dimension",
     "coefficients",
+    "draw_levels",
     "drop",
     "grid",
     "information_grid",
+    "levels_condition",
     "log_likelihood",
     "null",
     "rademacher",

@@ -9,12 +9,13 @@ guidance and the like wrap one and are one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
+from synthgen.diffusion.levels import LEVELS, by_channel, settled
 from synthgen.diffusion.sigma import coefficients
 
 __all__ = ["AnyDenoiser", "Denoiser", "score"]
@@ -35,14 +36,24 @@ class Denoiser(nn.Module):
         network: F, called as `network(x, noise, conditions)` with x `(B, C, *spatial)` and noise = ln(sigma)/4 `(B,)`.
         parameterisation: what the network predicts, see `synthgen.diffusion.sigma`.
         sigma_data: standard deviation of the data.
+        groups: channels of each group that may have a noise level of its own, see `synthgen.diffusion.levels`; empty:
+            one level for all.
     """
 
-    def __init__(self, network: nn.Module, *, parameterisation: str = "edm", sigma_data: float = 0.5) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        parameterisation: str = "edm",
+        sigma_data: float = 0.5,
+        groups: Sequence[int] = (),
+    ) -> None:
         super().__init__()
         coefficients(parameterisation, torch.ones(1), sigma_data)  # refuses an unknown name now rather than in training
         self.network = network
         self.parameterisation = parameterisation
         self.sigma_data = sigma_data
+        self.groups = tuple(groups)
 
     def forward(self, x: Tensor, sigma: Tensor, conditions: Mapping[str, Tensor]) -> Tensor:
         """The estimate of the clean x, float32 of x's shape; the preconditioning stays float32 under autocast.
@@ -50,10 +61,16 @@ class Denoiser(nn.Module):
         Args:
             x: noisy input `(B, C, *spatial)`.
             sigma: noise levels `(B,)`, > 0.
-            conditions: name -> tensor; a missing name is the null condition for all.
+            conditions: name -> tensor; a missing name is the null condition for all. With groups, `noise levels`
+                `(B, G)` holds the level of each.
         """
         x, sigma = x.float(), sigma.float()
         levels = sigma.reshape(-1, *[1] * (x.ndim - 1))  # (B, 1, ...)
+        if self.groups and LEVELS in conditions:
+            each = settled(conditions[LEVELS].float(), sigma)  # (B, G)
+            levels, sigma = by_channel(each, self.groups, x.ndim), each.amax(dim=1)
+            equal = (each == each[:, :1]).all(dim=1, keepdim=True)
+            conditions = {**conditions, LEVELS: torch.where(equal, torch.nan, each.log() / 4)}
         c_skip, c_out, c_in = coefficients(self.parameterisation, levels, self.sigma_data)
         prediction = cast(Tensor, self.network(c_in * x, sigma.log() / 4, conditions))
         return c_skip * x + c_out * prediction.float()

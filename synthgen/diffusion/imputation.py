@@ -1,6 +1,6 @@
 """Imputation and inpainting: denoisers that know part of the record, so that samplers fill in the rest.
 
-Known are the entries y = A x_0 where a mask is 1. Two ways to use them:
+Known are the entries y = A x_0 where a mask is 1. Three ways to use them:
 
 **Replacement.** The estimate of a known entry is what is known: D' = y there, D elsewhere. A sampler then carries known
 entries along as y plus its own noise, so the network sees what it was trained on. Unknown entries learn of the known
@@ -15,19 +15,26 @@ ones only through D, and lag behind in a single descent; steps taken several tim
     V = r^2 I            with r^2 = sigma^2 s^2/(sigma^2 + s^2): no system to solve (Song et al. 2023, "PiGDM"; the
                          guidance of Ho et al. 2022, arXiv:2204.03458, and Chung et al. 2023, arXiv:2209.14687)
 
-Start either from noise with the known values added: `sigma_max n + mask y`.
+**Levels.** Whole groups of channels are known, and the network was trained with a noise level for each group: it is
+told that theirs is 0, and its answer is E[x_0 | x, y] without any more work (`synthgen.diffusion.levels`).
+
+Start any of them from noise with the known values added: `sigma_max n + mask y`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from synthgen.diffusion.denoiser import AnyDenoiser
+from synthgen.diffusion.levels import CLEAN, LEVELS, by_channel
 
-__all__ = ["Reconstructed", "Replaced"]
+__all__ = ["KNOWN", "GroupsGiven", "Reconstructed", "Replaced"]
+
+KNOWN = "known channels"
+"""Condition that `GroupsGiven` reads: clean values `(B, C, *spatial)`, NaN throughout the groups that are not known."""
 
 
 class Replaced(nn.Module):
@@ -48,6 +55,36 @@ class Replaced(nn.Module):
     def forward(self, x: Tensor, sigma: Tensor, conditions: Mapping[str, Tensor]) -> Tensor:
         """The estimate of the clean x, `(B, C, *spatial)`."""
         return torch.where(self.mask, self.known.to(x.dtype), self.denoiser(x, sigma, conditions))
+
+
+class GroupsGiven(nn.Module):
+    """A denoiser that is told some groups clean, where the condition `KNOWN` holds them; else the denoiser as it is.
+
+    What is known travels as a condition, row by row, so guidance may repeat rows or leave it out.
+
+    Args:
+        denoiser: trained with groups of channels.
+        groups: channels of each.
+    """
+
+    def __init__(self, denoiser: AnyDenoiser, groups: Sequence[int]) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+        self.groups = tuple(groups)
+
+    def forward(self, x: Tensor, sigma: Tensor, conditions: Mapping[str, Tensor]) -> Tensor:
+        """The estimate of the clean x, `(B, C, *spatial)`; known groups as they are known."""
+        rest = {name: value for name, value in conditions.items() if name != KNOWN}
+        if KNOWN not in conditions:
+            return self.denoiser(x, sigma, rest)
+        known = conditions[KNOWN].to(x.dtype)
+        clean = torch.stack(
+            [~part.flatten(1).isnan().any(dim=1) for part in torch.split(known, list(self.groups), dim=1)], dim=1
+        )
+        levels = torch.where(clean, CLEAN, torch.nan).to(sigma.dtype)  # (B, G)
+        held = by_channel(clean, self.groups, x.ndim)
+        estimate = self.denoiser(torch.where(held, known, x), sigma, {**rest, LEVELS: levels})
+        return torch.where(held, known, estimate)
 
 
 class Reconstructed(nn.Module):

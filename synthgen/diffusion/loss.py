@@ -21,18 +21,24 @@ denoiser that would predict it is D~ = x/(1 + sigma) - t v~, and the term is -la
 
 no longer the posterior mean: classes are drawn apart, and scores and likelihoods are off by as much.
 
+With a noise level for each of G groups of channels (`synthgen.diffusion.levels`) every group has an error, a weight and
+an uncertainty of its own, and counts by its share s_g of the observed entries; u_g knows the levels of all groups:
+
+    loss   = mean_i  sum_g s_g [ w(sigma_g) err_g e^{-u_g(sigma_1 ... sigma_G)} + u_g ]
+
 Sources: Karras et al. 2022, arXiv:2206.00364; Karras et al. 2024, arXiv:2312.02696.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from synthgen.diffusion.denoiser import AnyDenoiser
+from synthgen.diffusion.levels import LEVELS, by_channel, group_means, settled
 from synthgen.diffusion.weights import LossWeight
 from synthgen.nn.embed import FourierFeatures
 
@@ -40,19 +46,26 @@ __all__ = ["DenoisingLoss", "Uncertainty"]
 
 
 class Uncertainty(nn.Module):
-    """u(sigma): the logarithm of the expected weighted error at a noise level, learned; 0 at the start."""
+    """u(sigma): the logarithm of the expected weighted error at a noise level, learned; 0 at the start.
 
-    def __init__(self, features: int = 32) -> None:
+    Args:
+        groups: of channels with a noise level and an error each.
+    """
+
+    def __init__(self, features: int = 32, *, groups: int = 1) -> None:
         super().__init__()
         self.features = FourierFeatures(features)
-        self.linear = nn.Linear(features, 1)
+        self.linear = nn.Linear(groups * features, groups)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, sigma: Tensor) -> Tensor:
-        """u `(B,)` at sigma `(B,)`; float32 also under autocast."""
+        """u `(B, G)` at sigma `(B, G)`, or `(B,)` at `(B,)` for one group; float32 also under autocast."""
         with torch.autocast(sigma.device.type, enabled=False):
-            return cast(Tensor, self.linear(self.features(sigma.float().log() / 4))).squeeze(1)
+            features = self.features(sigma.float().log() / 4)
+            if sigma.ndim == 1:
+                return cast(Tensor, self.linear(features)).squeeze(1)
+            return cast(Tensor, self.linear(features.flatten(1)))
 
 
 class DenoisingLoss(nn.Module):
@@ -63,6 +76,8 @@ class DenoisingLoss(nn.Module):
         uncertainty: learn the weight of each noise level; its parameters belong to the optimiser.
         frequency: factor of the frequency term; 0 is none.
         contrastive: lambda of the contrastive term, below 1; 0 is none, the paper's is 0.05.
+        groups: channels of each group with a noise level of its own; empty: one level for all. The optional terms are
+            for one level.
     """
 
     def __init__(
@@ -72,10 +87,12 @@ class DenoisingLoss(nn.Module):
         uncertainty: bool = True,
         frequency: float = 0.0,
         contrastive: float = 0.0,
+        groups: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.weight = LossWeight() if weight is None else weight
-        self.uncertainty = Uncertainty() if uncertainty else None
+        self.groups = tuple(groups)
+        self.uncertainty = Uncertainty(groups=max(1, len(self.groups))) if uncertainty else None
         self.frequency = frequency
         self.contrastive = contrastive
 
@@ -98,6 +115,8 @@ class DenoisingLoss(nn.Module):
             observed: weights of x's shape, 0 where the value is missing, which then costs nothing; None: all observed.
             conditions: name -> tensor, after dropout.
         """
+        if self.groups:
+            return self._by_group(denoiser, x, sigma, noise, observed, conditions)
         levels = sigma.reshape(-1, *[1] * (x.ndim - 1))
         noisy = x + levels * noise
         estimate = denoiser(noisy, sigma, conditions)
@@ -114,6 +133,27 @@ class DenoisingLoss(nn.Module):
             apart = weight * _contrast(estimate, noisy, x, noise, levels, observed, conditions)
             loss = loss - self.contrastive * apart * torch.exp(-u).detach()  # u follows the error alone
         return loss.mean(), weighted.detach()
+
+    def _by_group(
+        self,
+        denoiser: AnyDenoiser,
+        x: Tensor,
+        sigma: Tensor,
+        noise: Tensor,
+        observed: Tensor | None,
+        conditions: Mapping[str, Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        """The same where each group has its own level; a group without observed entries costs nothing."""
+        each = sigma[:, None].expand(-1, len(self.groups))  # (B, G)
+        if LEVELS in conditions:
+            each = settled(conditions[LEVELS], sigma)
+        estimate = denoiser(x + by_channel(each, self.groups, x.ndim) * noise, sigma, conditions)
+        mean, share = group_means((estimate - x).square(), observed, self.groups)  # (B, G) each
+        weighted = share * self.weight(each) * mean
+        if self.uncertainty is None:
+            return weighted.sum(dim=1).mean(), weighted.detach().sum(dim=1)
+        u = self.uncertainty(each)
+        return (weighted * torch.exp(-u) + share * u).sum(dim=1).mean(), weighted.detach().sum(dim=1)
 
 
 def _mean_square(error: Tensor, observed: Tensor | None) -> Tensor:

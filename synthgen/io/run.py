@@ -35,9 +35,11 @@ from synthgen import registry
 from synthgen.api import Codec, Modality, Schema, Source
 from synthgen.config import RunConfig, resolve
 from synthgen.data.augmentation import augmentation_of
+from synthgen.data.channel_groups import channel_groups
 from synthgen.data.opening import open_source, relabel
 from synthgen.data.split import Split
 from synthgen.diffusion.denoiser import Denoiser
+from synthgen.diffusion.levels import levels_condition
 from synthgen.errors import DataError, RunError, SynthgenError
 from synthgen.io import notebook
 from synthgen.io.atomic import atomic_file, sha256_of
@@ -297,11 +299,15 @@ def build_denoiser(config: RunConfig, schema: Schema) -> Denoiser:
     conditions = schema.conditions if augmentation is None else (*schema.conditions, augmentation.condition)
     if config.train.context:
         conditions = (*conditions, context_condition(schema.shape))
+    groups = tuple(channel_groups(config, schema).values())
+    if groups:
+        conditions = (*conditions, levels_condition(groups))
     try:
         network = network_class(schema.shape, conditions, **options)
     except TypeError as error:
         raise SynthgenError(f"network {config.network.name} cannot be built: {error}") from error
-    return Denoiser(network, parameterisation=config.noise.parameterisation, sigma_data=config.noise.sigma_data)
+    noise = config.noise
+    return Denoiser(network, parameterisation=noise.parameterisation, sigma_data=noise.sigma_data, groups=groups)
 
 
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:

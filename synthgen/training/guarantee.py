@@ -41,6 +41,10 @@ _REFUSED: Mapping[str, tuple[Callable[[RunConfig], bool], str]] = {
         lambda config: config.train.context > 0,
         "the loss of one record would not be the one that was accounted for",
     ),
+    "noise.independent": (
+        lambda config: config.noise.independent > 0 or config.noise.clean > 0,
+        "the loss of one record would not be the one that was accounted for",
+    ),
     "data.augment": (lambda config: config.data.augment > 0, "it is not accounted for"),
     "train.data_curriculum": (
         lambda config: config.train.data_curriculum > 0,

@@ -5,7 +5,8 @@ One step, for a batch x_0 with conditions c (Karras et al. 2022):
     sigma ~ density (stratified),  n ~ N(0, I),  c dropped to null now and then
     loss = mean w(sigma) |D(x_0 + sigma n; sigma, c) - x_0|^2 e^{-u(sigma)} + u(sigma)
 
-With `train.context` part of a record is given now and then, see `synthgen.nn.context`.
+With `train.context` part of a record is given now and then, see `synthgen.nn.context`; where the modality declares
+groups of channels, they may have noise levels of their own, see `synthgen.diffusion.levels`.
 
 With `optim.accumulate` the batch goes through the network in parts whose gradients add up: everything is drawn for the
 whole batch first, so the step is the same (dropout draws its masks part by part).
@@ -19,6 +20,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -30,6 +32,7 @@ from synthgen.data.augmentation import Augmentation
 from synthgen.diffusion.adaptive import AdaptiveDensity
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.guidance import drop
+from synthgen.diffusion.levels import CLEAN, LEVELS, by_channel, draw_levels
 from synthgen.diffusion.loss import DenoisingLoss
 from synthgen.errors import TrainingError
 from synthgen.nn.context import CONTEXT, draw_given, told
@@ -133,6 +136,7 @@ class Trainer:
             uncertainty=config.loss.learns_uncertainty,
             frequency=config.loss.frequency,
             contrastive=config.loss.contrastive,
+            groups=denoiser.groups,
         ).to(device)
         self.adaptive = _adaptive_density(config.noise) if config.noise.adaptive else None
         self.optimizer = build_optimizer([denoiser.network, self.loss], config.optim)
@@ -304,6 +308,18 @@ class Trainer:
             weights = torch.ones_like(x) if observed is None else observed
             given = given & (weights > 0)  # what is missing in the data cannot be given
             conditions[CONTEXT], observed = told(x, given), weights * ~given
+        groups = self.denoiser.groups
+        if groups:
+            conditions[LEVELS] = draw_levels(
+                sigma,
+                partial(draw_sigma, noise, len(sigma), generator, top=self._noise_top),
+                len(groups),
+                independent=noise.independent,
+                clean=noise.clean,
+                generator=generator,
+            )
+            noisy = by_channel(conditions[LEVELS] != CLEAN, groups, x.ndim)  # what is given costs nothing
+            observed = noisy.to(x.dtype).expand_as(x) if observed is None else observed * noisy
         return _Draw(x, sigma, normal, observed, conditions)
 
     @property

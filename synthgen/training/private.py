@@ -94,7 +94,8 @@ def _prepare(overrides: Mapping[str, Any]) -> _Prepared:
         "train": {"precision": "fp32", "early_stop": False, "sample_checks": 0, "context": 0.0},
         "loss": {"uncertainty": False},
     }
-    config = resolve([chosen, preset, overrides, {"data": {"path": lasting_path(modality, first)}}, settled])
+    plain = {"noise": {"independent": 0.0, "clean": 0.0}}
+    config = resolve([chosen, preset, plain, overrides, {"data": {"path": lasting_path(modality, first)}}, settled])
     refuse_what_breaks_privacy(config)
     public = None
     if config.train.dp_public is not None:

@@ -92,8 +92,9 @@ def _train_in(
     asked = overrides if begun is None else begun
     old = None if continued is None else Run.open(continued)
     start = old or (None if init is None else Run.open(init))
-    if start is not None:  # its network reads what is given, or does not
-        asked = merge({"train": {"context": start.config.train.context}}, asked)
+    if start is not None:  # its network reads what is given and several noise levels, or does not
+        noise = {name: getattr(start.config.noise, name) for name in ("independent", "clean")}
+        asked = merge({"train": {"context": start.config.train.context}, "noise": noise}, asked)
     session = _Session(path, request, prepare(asked, old), start, progress)
     if begun is None and not {"samples", "minutes"} & dict(overrides.get("train", {})).keys():
         session.shorten_default_budget()

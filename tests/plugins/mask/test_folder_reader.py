@@ -162,13 +162,11 @@ def test_labels_come_from_the_metadata(folder, striped, name):
     assert _open(path, group_column="kind").groups.tolist() == ["b", "a", "b"]
 
 
-def test_the_classes_present_are_a_condition_unless_the_label_says_them(folder, shapes):
+def test_the_areas_of_the_classes_are_a_condition_beside_the_label(folder, shapes):
     path = folder({"a": np.eye(8, dtype=np.uint8), "b": np.eye(8, dtype=np.uint8) * 2})
-    assert [c.name for c in _open(path).schema.conditions] == ["present"]
+    assert [(c.name, c.size) for c in _open(path).schema.conditions] == [("area", 3)]
     (path / "metadata.csv").write_text("file_name,label\na.png,x\nb.png,y\n")
-    assert [c.name for c in _open(path).schema.conditions] == ["label"]
-    (path / "metadata.csv").write_text("file_name,label\na.png,x\nb.png,x\n")
-    assert [c.name for c in _open(path).schema.conditions] == ["label", "present"]
+    assert [c.name for c in _open(path).schema.conditions] == ["label", "area"]
 
 
 def test_a_mask_without_its_image_and_the_reverse_are_counted_and_named(folder, striped):
