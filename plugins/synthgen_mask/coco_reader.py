@@ -64,6 +64,10 @@ class CocoPairs:
             ids[decode_segmentation(annotation.get("segmentation"), size, name)] = annotation["category_id"]
         return Image.fromarray(ids)
 
+    def stored(self, index: int) -> tuple[str, Path | bytes]:
+        """The image's file."""
+        return self.name(index), self.images[index]
+
     def headers(self, index: int) -> tuple[ImageHeader, ImageHeader]:
         """Of the image's file, and as the annotations state it."""
         height, width = self.sizes[index]

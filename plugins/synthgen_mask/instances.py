@@ -64,6 +64,10 @@ class InstancePairs:
             ids[grey >= (_HALF if grey.max(initial=0) > 1 else 1)] = identity
         return Image.fromarray(ids)
 
+    def stored(self, index: int) -> tuple[str, Path | bytes]:
+        """The image's file."""
+        return self.name(index), self.images[index]
+
     def headers(self, index: int) -> tuple[ImageHeader, ImageHeader]:
         """Size and mode of the image; the mask has its size, which `mask` checks."""
         header = read_header(self.images[index])

@@ -10,13 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from synthgen.api import Codec, Embedder, Judge, Records, Schema
+from synthgen.api import Codec, Embedder, Judge, Records, Schema, Source
 from synthgen.data.augmentation import Augmentation, flip, quarter_turns, shift
 from synthgen.errors import UsageError
 from synthgen_mask import figures
 from synthgen_mask.classes import classes_of
 from synthgen_mask.codec import MaskCodec
 from synthgen_mask.embedder import PixelMaskEmbedder, pooled
+from synthgen_mask.invented import invent
 from synthgen_mask.judge import SegmentationJudge
 from synthgen_mask.presets import PRESETS, choices
 
@@ -71,6 +72,10 @@ class MaskModality:
     def embedder(self, schema: Schema, *, seed: int) -> Embedder:
         """Principal components of pixels and masks."""
         return PixelMaskEmbedder(schema, seed=seed)
+
+    def invent(self, schema: Schema, ranges: Mapping[str, tuple[float, float]], *, seed: int) -> Source:
+        """Images with masks that follow from no record, for private training; the range is that of 8 bits."""
+        return invent(schema, seed=seed)
 
     def flatten(self, records: Records, schema: Schema) -> NDArray[np.float32]:
         """The pixels in 0..1, averaged down to at most 16 a side. Masks are what a detector should not need."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from synthgen.api import Codec, Embedder, Judge, Records, Schema
+    from synthgen.api import Codec, Embedder, Judge, Records, Schema, Source
     from synthgen.data.augmentation import Augmentation
 
 __all__ = ["TimeSeries"]
@@ -89,6 +89,12 @@ class TimeSeries:
         from synthgen_timeseries.embedder import RocketEmbedder
 
         return RocketEmbedder(schema, seed=seed)
+
+    def invent(self, schema: Schema, ranges: Mapping[str, tuple[float, float]], *, seed: int) -> Source:
+        """Series from stated ranges alone, for private training, see `invented`."""
+        from synthgen_timeseries.invented import invent
+
+        return invent(schema, ranges, seed=seed)
 
     def flatten(self, records: Records, schema: Schema) -> NDArray[np.float32]:
         """Gaps interpolated, channels one after the other, `(N, C L)`.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from synthgen.api import Codec, Embedder, Judge, Records, Schema
+    from synthgen.api import Codec, Embedder, Judge, Records, Schema, Source
 
 __all__ = ["Vectors"]
 
@@ -77,6 +77,12 @@ class Vectors:
         from synthgen.data.vectors import VectorEmbedder
 
         return VectorEmbedder(schema, self.flatten)
+
+    def invent(self, schema: Schema, ranges: Mapping[str, tuple[float, float]], *, seed: int) -> Source:
+        """Vectors from stated ranges alone, for private training, see `invented`."""
+        from synthgen_vectors.invented import invent
+
+        return invent(schema, ranges, seed=seed)
 
     def flatten(self, records: Records, schema: Schema) -> NDArray[np.float32]:
         """Standardised by the scale noted in the schema; missing values are the mean."""

@@ -78,6 +78,14 @@ def train(
         str | None,
         typer.Option(metavar="PATH", help="Public data to learn the scaling from.", rich_help_panel=_PRIVACY),
     ] = None,
+    dp_range: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[C=]LOW:HIGH",
+            help="Or ranges known beforehand; repeat for several.",
+            rich_help_panel=_PRIVACY,
+        ),
+    ] = None,
     explain: Annotated[
         bool,
         typer.Option("--explain", help="Say what would be chosen, why, and how long it would take."),
@@ -144,6 +152,7 @@ def train(
             "train.dp_epsilon": dp_epsilon,
             "train.dp_delta": dp_delta,
             "train.dp_public": dp_public,
+            "train.dp_range": dp_range or None,
         },
     )
     if explain:

@@ -176,6 +176,9 @@ class TrainConfig(Section):
     dp_public: str | None = Field(
         None, description="differential privacy: public data of the same kind, from which scaling is learnt"
     )
+    dp_range: tuple[str, ...] = Field(
+        (), description="differential privacy: LOW:HIGH or NAME=LOW:HIGH, ranges that are known without the records"
+    )
     early_stop: bool = Field(True, description="stop when the held-out loss has turned up, or samples turn into copies")
     loggers: tuple[str, ...] = Field((), description="where else metrics go: tensorboard, wandb, mlflow, or a plugin's")
 

@@ -115,8 +115,8 @@ def wants_privacy(overrides: Mapping[str, Any]) -> bool:
     asked = dict(overrides.get("train", {}))
     if asked.get("dp_epsilon") is not None:
         return True
-    for key in ("dp_delta", "dp_public"):
-        if asked.get(key) is not None:
+    for key in ("dp_delta", "dp_public", "dp_range"):
+        if asked.get(key):
             raise ConfigError(
                 f"train.{key} without train.dp_epsilon guarantees nothing", hint="Add --dp-epsilon, or leave it out."
             )
@@ -136,11 +136,6 @@ def refuse_what_breaks_privacy(config: RunConfig) -> None:
     for key, (refused, reason) in _REFUSED.items():
         if refused(config):
             raise ConfigError(f"{key} cannot be used with differential privacy: {reason}")
-    if config.noise.sigma_max is None and config.train.dp_public is None:
-        raise ConfigError(
-            "noise.sigma_max would be taken from the private records, which costs privacy",
-            hint="Give it (--set noise.sigma_max=20), or name public data of the same kind: --dp-public PATH.",
-        )
 
 
 def refuse_batch_statistics(network: nn.Module) -> None:

@@ -5,8 +5,8 @@ DP-SGD (`synthgen.training.clipping`) with so much noise that all steps together
 run directory but for `split.safetensors`, which only the owner needs, because nothing else in it follows from the
 records:
 
-- the scaling is the modality's fixed one, or learnt from public data (`train.dp_public`), and so are class frequencies,
-  other conditions and the largest noise level, which otherwise has to be given (`noise.sigma_max`);
+- scaling, class frequencies, other conditions, the largest noise level and the schema come from what is public
+  (`synthgen.training.public`);
 - no held-out loss is measured, nothing stops early, one averaging width is chosen beforehand; averages are computed
   from weights that are private already (post-processing);
 - losses, gradient norms, data quality and exact class counts are neither logged nor written;
@@ -23,7 +23,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from synthgen.api import API_VERSION, Codec, Modality, Schema, Source
 from synthgen.config import RunConfig, dump_toml, merge, resolve
 from synthgen.data.opening import open_source, relabel
 from synthgen.data.split import Split, make_split
-from synthgen.errors import ConfigError, TrainingError
+from synthgen.errors import TrainingError
 from synthgen.io.atomic import make_directory, remove_leftovers, sha256_of, write_text
 from synthgen.io.card import run_card, versions
 from synthgen.io.run import Run, build_denoiser, save_tensors
@@ -52,13 +52,12 @@ from synthgen.training.guarantee import (
 )
 from synthgen.training.precision import choose_device
 from synthgen.training.prepare import lasting_path, preset_of
+from synthgen.training.public import public_schema, public_source, without_private_data
 
 __all__ = ["train_privately"]
 
 Progress = Callable[[Mapping[str, Any]], None]
 
-_BANK_ROWS = 20_000
-_DISTANCE_ROWS = 1_000
 _FEWEST_SAMPLES, _MOST_SAMPLES, _PASSES = 30_000, 1_000_000, 60
 _TOLD = 400
 
@@ -85,10 +84,9 @@ def _prepare(overrides: Mapping[str, Any]) -> _Prepared:
     preset = preset_of(modality, first)
     source = open_source(first.modality, first.data)
     split = make_split(source, first.data, first.train.seed)
-    # The range of a channel is that of the records, unless the modality fixes it.
-    schema = replace(
-        source.schema, channels=tuple(replace(channel, low=None, high=None) for channel in source.schema.channels)
-    )
+    public = public_source(modality, source.schema, first)
+    schema = public_schema(source.schema, None if public is None else public.schema)
+    source = relabel(source, schema)
     chosen = modality.configure(schema, len(split.train))
     settled = {
         "train": {"precision": "fp32", "early_stop": False, "sample_checks": 0, "context": 0.0},
@@ -97,66 +95,13 @@ def _prepare(overrides: Mapping[str, Any]) -> _Prepared:
     plain = {"noise": {"independent": 0.0, "clean": 0.0}}
     config = resolve([chosen, preset, plain, overrides, {"data": {"path": lasting_path(modality, first)}}, settled])
     refuse_what_breaks_privacy(config)
-    public = None
-    if config.train.dp_public is not None:
-        options = config.data.model_copy(update={"path": config.train.dp_public})
-        opened = open_source(config.modality, options)
-        schema = _with_public_attributes(schema, opened.schema)
-        public = relabel(opened, schema)
-        source = relabel(source, schema)
-    codec, bank, counts, config = _without_private_data(modality, schema, config, public)
+    known = without_private_data(modality, schema, config, public)
+    config = known.config
     if config.train.samples is None:
         samples = int(np.clip(_PASSES * len(split.train), _FEWEST_SAMPLES, _MOST_SAMPLES))
         config = resolve([merge(config.model_dump(), {"train": {"samples": samples}})])
-    data = EncodedData(source, split.train, codec, seed=config.train.seed)
-    return _Prepared(config, modality, schema, source, split, codec, data, bank, counts)
-
-
-def _with_public_attributes(schema: Schema, public: Schema) -> Schema:
-    """Names and ranges of attributes as the public data has them, for those of the private data are private.
-
-    Raises:
-        ConfigError: the public data has other attributes.
-    """
-    own, theirs = ({attribute.name: attribute for attribute in each.attributes} for each in (schema, public))
-    if {name: own[name].kind for name in own} != {name: theirs[name].kind for name in theirs}:
-        raise ConfigError(
-            f"the private data has the attributes {', '.join(own) or 'none'}, the public {', '.join(theirs) or 'none'}",
-            hint="Name those that both have with data.attributes.",
-        )
-    told = {attribute.name: attribute.condition for attribute in public.attributes}
-    conditions = tuple(told.get(condition.name, condition) for condition in schema.conditions)
-    return replace(schema, attributes=public.attributes, conditions=conditions)
-
-
-def _without_private_data(
-    modality: Modality, schema: Schema, config: RunConfig, public: Source | None
-) -> tuple[Codec, dict[str, Tensor], list[int], RunConfig]:
-    """Scaling, conditions to generate from, class frequencies and the largest noise level, none of them private."""
-    codec = modality.codec(schema)
-    if public is not None:
-        positions = np.arange(len(public), dtype=np.int64)
-        codec = codec.fit([public.read(positions)])
-        data = EncodedData(public, positions, codec, seed=config.train.seed)
-        counts = [] if public.labels is None else np.bincount(public.labels, minlength=len(schema.labels)).tolist()
-        if config.noise.sigma_max is None:
-            rows = data.sample(_DISTANCE_ROWS).x.flatten(1)
-            sigma_max = round(max(float(torch.cdist(rows, rows).max()), 1.0), 3)
-            config = resolve([merge(config.model_dump(), {"noise": {"sigma_max": sigma_max}})])
-        return codec, data.sample(_BANK_ROWS).conditions, counts, config
-    if not getattr(codec, "public_defaults", False):
-        raise ConfigError(
-            f"the {modality.name} modality learns its scaling from the records, which costs privacy",
-            hint="Name public data of the same kind to learn it from: --dp-public PATH.",
-        )
-    others = [condition.name for condition in schema.conditions if condition.name != "label"]
-    if others:
-        raise ConfigError(
-            f"the condition {others[0]} of generated records would be taken from the private ones",
-            hint="Name public data of the same kind: --dp-public PATH.",
-        )
-    classes = len(schema.labels)
-    return codec, {"label": torch.arange(classes)} if classes else {}, [1] * classes, config
+    data = EncodedData(source, split.train, known.codec, seed=config.train.seed)
+    return _Prepared(config, modality, schema, source, split, known.codec, data, known.bank, known.label_counts)
 
 
 def train_privately(

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from synthgen.api import Batch, Condition
@@ -23,6 +24,7 @@ from synthgen.training import train
 from synthgen.training.clipping import _poisson_batch, clipped_sum
 from synthgen.training.distilling import distill
 from synthgen.training.guarantee import plan_guarantee, refuse_batch_statistics, refuse_what_breaks_privacy
+from synthgen.training.public import parse_ranges
 
 pytest.importorskip("opacus", reason="opacus is not installed")
 
@@ -143,7 +145,6 @@ PRIVATE = {"modality": "image", "noise": {"sigma_max": 20.0}, "train": {"dp_epsi
     ("section", "choice", "reason"),
     [
         ("train", {"dp_delta": None}, "needs train.dp_delta"),
-        ("noise", {"sigma_max": None}, "noise.sigma_max would be taken from the private records"),
         ("train", {"minutes": 1.0}, "train.minutes cannot be used"),
         ("train", {"data_curriculum": 0.5}, "train.data_curriculum cannot be used"),
         ("train", {"context": 0.5}, "train.context cannot be used"),
@@ -173,10 +174,28 @@ def test_batch_statistics_are_refused_and_group_normalisation_is_not():
     refuse_batch_statistics(NETWORKS["dit"][1]((2, 16)))
 
 
-def test_a_modality_that_learns_its_scaling_asks_for_public_data(tmp_path):
-    with pytest.raises(ConfigError, match="learns its scaling from the records") as caught:
+def test_a_modality_that_learns_its_scaling_asks_for_ranges_or_public_data(tmp_path):
+    with pytest.raises(ConfigError, match="would be learnt from the records") as caught:
         train({**PRIVATE, "modality": "timeseries"}, out=tmp_path / "run")
+    assert "--dp-range" in caught.value.hint
     assert "--dp-public" in caught.value.hint
+
+
+def test_a_fixed_scale_still_needs_the_largest_noise_level(tmp_path):
+    with pytest.raises(ConfigError, match=r"noise\.sigma_max would be taken from the private records"):
+        train({**PRIVATE, "noise": {}}, out=tmp_path / "run")
+
+
+def test_ranges_are_read_for_all_channels_and_for_one():
+    names = ["pulse", "age"]
+    assert parse_ranges(["age=0:120", "-1:1"], names) == {"pulse": (-1.0, 1.0), "age": (0.0, 120.0)}
+    assert parse_ranges(["pulse=30:220"], names) == {"pulse": (30.0, 220.0)}
+
+
+@pytest.mark.parametrize("text", ["3", "1:2:3", "age=5:5", "0:inf", "height=0:1", "age=a:b"])
+def test_what_is_no_range_is_refused(text):
+    with pytest.raises(ConfigError, match=r"train\.dp_range"):
+        parse_ranges([text], ["age"])
 
 
 class Ten:
@@ -230,6 +249,55 @@ def test_nothing_but_the_weights_follows_from_the_records(runs):
     facts = [json.loads((run.path / "run.json").read_text(encoding="utf-8")) for run in runs]
     differing = {key for key in facts[0] if facts[0][key] != facts[1][key]}
     assert differing <= {"files", "request", "started", "finished", "seconds"}
+
+
+SMALL = {"unet": {"width": 8, "multipliers": [1], "blocks": 1, "attention": False, "heads": 1}, "mlp": {"width": 8}}
+
+
+def write_vectors(path, rng, calm):
+    np.savez(path, X=rng.normal(3 if calm else -40, 1 if calm else 9, (90, 3)), y=np.array(["a", "b"] * 45))
+
+
+def write_lengths(path, rng, calm):
+    """Series of 16 steps, some of them shorter."""
+    values = rng.normal(3 if calm else -40, 1 if calm else 9, (90, 2, 16))
+    values[::3, :, 9 if calm else 12 :] = np.nan
+    np.savez(path, X=values, y=np.array(["a", "b"] * 45))
+
+
+@pytest.mark.parametrize("how", ["ranges", "public data"])
+@pytest.mark.parametrize(("modality", "write"), [("vectors", write_vectors), ("timeseries", write_lengths)])
+def test_ranges_or_public_data_stand_for_what_readers_and_codecs_learn_from_records(modality, write, how, tmp_path):
+    for name in ("calm", "wild", "public"):
+        write(tmp_path / f"{name}.npz", np.random.default_rng(len(name)), name == "calm")
+    known = {"dp_range": ("-100:100",)} if how == "ranges" else {"dp_public": str(tmp_path / "public.npz")}
+    train_options = {"dp_epsilon": 8.0, "dp_delta": 1e-5, "samples": 64, **known}
+    network = SMALL["mlp" if modality == "vectors" else "unet"]
+    options = {"modality": modality, "train": train_options, "network": network, "optim": {"batch_size": 32}}
+    found = [train(options, data=tmp_path / f"{name}.npz", out=tmp_path / name) for name in ("calm", "wild")]
+    for name in ("schema.json", "codec.json", "codec.safetensors", "conditions.safetensors"):
+        assert (found[0].path / name).read_bytes() == (found[1].path / name).read_bytes(), name
+    assert found[0].config.noise == found[1].config.noise
+    made = generate_records(found[0], n=5, seed=0)
+    assert np.abs(made["values"]).max() <= 120  # a range and a tenth of it
+
+
+def test_masks_need_neither(tmp_path):
+    settings = {**PRIVATE, "modality": "mask", "noise": {}}
+    rng = np.random.default_rng(0)
+    for name, most in (("dark", 60), ("light", 256)):
+        for folder in ("images", "masks"):
+            (tmp_path / name / folder).mkdir(parents=True)
+        for index in range(40):
+            image = rng.integers(0, most, (8, 8), dtype=np.uint8)
+            Image.fromarray(image).save(tmp_path / name / "images" / f"{index}.png")
+            Image.fromarray((image > most // 2).astype(np.uint8)).save(tmp_path / name / "masks" / f"{index}.png")
+    settings |= {"network": SMALL["unet"], "optim": {"batch_size": 16}}
+    settings["train"] = {**PRIVATE["train"], "samples": 32}
+    found = [train(settings, data=tmp_path / name, out=tmp_path / f"{name}-run") for name in ("dark", "light")]
+    for name in ("schema.json", "codec.safetensors", "conditions.safetensors"):
+        assert (found[0].path / name).read_bytes() == (found[1].path / name).read_bytes(), name
+    assert generate_records(found[0], n=3, seed=0)["mask"].shape == (3, 8, 8)
 
 
 def test_the_guarantee_stands_in_the_cards_and_the_run_generates(runs, tmp_path):
