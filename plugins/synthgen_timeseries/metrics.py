@@ -143,8 +143,8 @@ AUTOCORRELATION = Metric(
 SPECTRUM = Metric(
     _on_complete(dynamics.spectrum_distance),
     "lower",
-    "Log-spectral distance in decibels: root mean square over frequencies of the ratio of the mean periodograms, mean "
-    "over channels. Faint noise left in the series raises it.",
+    "Log-spectral distance in decibels: root mean square over frequencies of the ratio of the periodograms' geometric "
+    "means, mean over channels. Faint noise left in the series raises it.",
     "Gray and Markel 1976, IEEE TASSP 24(5)",
     cost="moderate",
 )

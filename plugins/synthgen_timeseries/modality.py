@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from synthgen.api import Codec, Embedder, Judge, Records, Schema, Source
+    from synthgen.api import Codec, Drawing, Embedder, Judge, Records, Schema, Source
     from synthgen.data.augmentation import Augmentation
 
 __all__ = ["TimeSeries"]
@@ -120,3 +120,9 @@ class TimeSeries:
         from synthgen_timeseries.figures import overview
 
         return overview(real, synthetic, schema)
+
+    def drawings(self, schema: Schema, train: Records, holdout: Records, synthetic: Records) -> list[Drawing]:
+        """Fans, maps of both sides, autocorrelation, spectrum, correlations, neighbours; see `charts`."""
+        from synthgen_timeseries.charts import drawings
+
+        return drawings(schema, train, holdout, synthetic)

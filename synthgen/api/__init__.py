@@ -11,6 +11,7 @@ Shapes: `N` records, `C` channels, `L` time steps, `H, W` image size, `K` classe
 
 from __future__ import annotations
 
+from synthgen.api.drawing import Drawing, Palette
 from synthgen.api.metric import Metric
 from synthgen.api.modality import Codec, Embedder, Judge, Modality, Outcome
 from synthgen.api.records import Batch, Records
@@ -27,11 +28,13 @@ __all__ = [
     "ChannelKind",
     "Codec",
     "Condition",
+    "Drawing",
     "Embedder",
     "Judge",
     "Metric",
     "Modality",
     "Outcome",
+    "Palette",
     "Reader",
     "Records",
     "Schema",

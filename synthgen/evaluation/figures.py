@@ -20,12 +20,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from synthgen.api import Modality, Records, Schema
+from synthgen.api import Modality, Palette, Records, Schema
 from synthgen.evaluation.privacy import Pair
 from synthgen.evaluation.shift import Odd
 from synthgen.evaluation.utility import CurvePoint
 
 __all__ = [
+    "PALETTE",
     "Picture",
     "closest_pairs",
     "held_out_curves",
@@ -42,6 +43,9 @@ _INK, _SOFT, _LINE, _REAL, _SYNTHETIC = "#010203", "#040506", "#070809", "#0a0b0
 _LIGHT = {_INK: "#1b1e23", _SOFT: "#565d68", _LINE: "#dfe1e5", _REAL: "#1f5fa8", _SYNTHETIC: "#c25a12"}
 _DARK = {_INK: "#e7e9ec", _SOFT: "#a3abb7", _LINE: "#343941", _REAL: "#7fb2ec", _SYNTHETIC: "#f0a063"}
 _VARIABLE = {_INK: "--ink", _SOFT: "--soft", _LINE: "--line", _REAL: "--real", _SYNTHETIC: "--synthetic"}
+
+PALETTE = Palette(_INK, _SOFT, _LINE, _REAL, _SYNTHETIC)
+"""Stand-ins that `themed_svg` turns into colours of the reader's scheme."""
 
 _CURVES = 12  # classes drawn; more cannot be told apart
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from synthgen.evaluation.figures import (
+    PALETTE,
     Picture,
     closest_pairs,
     held_out_curves,
@@ -19,6 +20,9 @@ from synthgen.evaluation.material import Material
 from synthgen.evaluation.measurement import Measured
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from synthgen.api import Palette
     from synthgen.io.run import Run
 
 __all__ = ["pictures_of", "training_pictures"]
@@ -67,6 +71,7 @@ def pictures_of(run: Run, material: Material, found: Measured) -> list[Picture]:
             "which is which, and the synthetic ones differ among themselves as much as the real ones do.",
         )
     ]
+    pictures += _of_modality(run, material)
     if found.pairs:
         pictures.append(
             _picture(
@@ -105,6 +110,22 @@ def pictures_of(run: Run, material: Material, found: Measured) -> list[Picture]:
             )
         )
     return pictures
+
+
+def _of_modality(run: Run, material: Material) -> list[Picture]:
+    """What the modality draws of its own kind of record, where it has the optional method `drawings`."""
+    make = getattr(run.modality, "drawings", None)
+    if make is None:
+        return []
+    try:
+        drawn = list(make(run.schema, material.train, material.holdout, material.synthetic))
+    except Exception as error:
+        return [Picture("Pictures of the modality", "", "", True, f"{type(error).__name__}: {error}")]
+
+    def themed(draw: Callable[[Palette], Figure]) -> Callable[[], str | None]:
+        return lambda: themed_svg(draw(PALETTE))
+
+    return [_picture(one.title, themed(one.draw), one.caption, themed=True) for one in drawn]
 
 
 def _picture(

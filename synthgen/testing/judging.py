@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from synthgen.api import Drawing, Palette
 from synthgen.testing.conformance import check_vectors, demand
 from synthgen.testing.subject import Subject
 
@@ -35,6 +36,7 @@ def _check_figures(it: Subject) -> None:
     overview = it.modality.overview(it.records, it.records.take(slice(0, half)), it.schema)
     demand(isinstance(overview, Figure), f"overview returned {type(overview).__name__}, expected a matplotlib Figure")
     overview.savefig(io.BytesIO(), format="png")
+    _check_drawings(it)
     leaked = set(pyplot.get_fignums()) - before
     demand(not leaked, "draw or overview opened pyplot figures; make `matplotlib.figure.Figure` objects instead")
 
@@ -77,3 +79,19 @@ JUDGING_CHECKS: tuple[Callable[[Subject], None], ...] = (
     _check_embedder,
     _check_judge,
 )
+
+
+def _check_drawings(it: Subject) -> None:
+    """The pictures of the optional method `drawings`: a caption each, and a figure that can be saved."""
+    from matplotlib.figure import Figure
+
+    make = getattr(it.modality, "drawings", None)
+    if make is None:
+        return
+    half = it.records.take(slice(0, len(it.records) // 2))
+    for drawing in make(it.schema, it.records, half, it.records):
+        demand(isinstance(drawing, Drawing), f"drawings returned a {type(drawing).__name__}, expected api.Drawing")
+        demand(bool(drawing.caption.strip()), f"the drawing {drawing.title!r} has no caption: say what good looks like")
+        figure = drawing.draw(Palette("#111111", "#222222", "#333333", "#444444", "#555555"))
+        demand(isinstance(figure, Figure), f"the drawing {drawing.title!r} made a {type(figure).__name__}, no Figure")
+        figure.savefig(io.BytesIO(), format="svg")
