@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from synthgen.evaluation import Report, evaluate, score
     from synthgen.evaluation.estimator import Scorer
     from synthgen.generation import Dataset, Given, SyntheticAugmenter, augment, generate, verify
+    from synthgen.generation.completing import extend, forecast, impute
     from synthgen.generation.sample import FreshSamples, Sample, fresh_samples, sample
     from synthgen.io.run import Run
     from synthgen.training import train
@@ -27,8 +28,11 @@ __all__ = [
     "augment",
     "distill",
     "evaluate",
+    "extend",
+    "forecast",
     "fresh_samples",
     "generate",
+    "impute",
     "sample",
     "score",
     "train",
@@ -49,8 +53,11 @@ _HOMES = {
     "augment": "synthgen.generation",
     "distill": "synthgen.training.distilling",
     "evaluate": "synthgen.evaluation",
+    "extend": "synthgen.generation.completing",
+    "forecast": "synthgen.generation.completing",
     "fresh_samples": "synthgen.generation.sample",
     "generate": "synthgen.generation",
+    "impute": "synthgen.generation.completing",
     "sample": "synthgen.generation.sample",
     "score": "synthgen.evaluation",
     "train": "synthgen.training",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +10,12 @@ import numpy as np
 from synthgen.errors import UsageError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from synthgen.api import Codec, Drawing, Embedder, Judge, Records, Schema, Source
+    from synthgen.api import Codec, Completion, Drawing, Embedder, Filler, Judge, Records, Schema, Source
     from synthgen.data.augmentation import Augmentation
 
 __all__ = ["TimeSeries"]
@@ -36,7 +37,7 @@ class TimeSeries:
         return SeriesCodec(schema)
 
     def presets(self) -> Mapping[str, Mapping[str, Any]]:
-        """default, fast, large, dit."""
+        """default, fast, large, dit, grid, grid-gpu, complete."""
         from synthgen_timeseries.presets import PRESETS
 
         return PRESETS
@@ -126,3 +127,25 @@ class TimeSeries:
         from synthgen_timeseries.charts import drawings
 
         return drawings(schema, train, holdout, synthetic)
+
+    def impute(self, data: Any, filler: Filler, *, samples: int, quantiles: Sequence[float]) -> Completion:
+        """A table with its missing values filled, see `completing.impute`."""
+        from synthgen_timeseries.completing import impute
+
+        return impute(data, filler, samples=samples, quantiles=quantiles)
+
+    def forecast(
+        self, data: Any, filler: Filler, *, horizon: int, samples: int, quantiles: Sequence[float]
+    ) -> Completion:
+        """What may come after each series of a table, see `completing.forecast`."""
+        from synthgen_timeseries.completing import forecast
+
+        return forecast(data, filler, horizon=horizon, samples=samples, quantiles=quantiles)
+
+    def extend(
+        self, data: Any, filler: Filler, *, length: int, label: str | None, start: str | None, frequency: str | None
+    ) -> Iterator[pd.DataFrame]:
+        """One long series piece by piece, see `completing.extend`."""
+        from synthgen_timeseries.completing import extend
+
+        return extend(data, filler, length=length, label=label, start=start, frequency=frequency)

@@ -15,8 +15,15 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "fast": {"network": {"width": 32, "blocks": 1}, "sampling": {"steps": 12}},
     "large": {"network": {"width": 96}, "optim": {"lr": 6e-4}},
     "dit": {"network": {"name": "dit", "width": 64, "blocks": 4, "patch": 4}},
+    "grid": {"network": {"name": "grid", "width": 64, "blocks": 4, "patch": 4}},
+    "grid-gpu": {
+        "network": {"name": "grid", "width": 256, "blocks": 8, "heads": 8, "patch": 2},
+        "optim": {"lr": 6e-4, "batch_size": 512},
+        "train": {"samples": 10_000_000},
+    },
+    "complete": {"train": {"context": 0.5}},
 }
-"""Named sets of choices, on top of what `configuration` says."""
+"""Named sets of choices, on top of what `configuration` says. `complete` also fills, forecasts and extends."""
 
 _BY_STEPS: tuple[tuple[int, dict[str, Any]], ...] = (
     (32, {"multipliers": (1, 2), "patch": 1}),

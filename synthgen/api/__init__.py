@@ -11,6 +11,7 @@ Shapes: `N` records, `C` channels, `L` time steps, `H, W` image size, `K` classe
 
 from __future__ import annotations
 
+from synthgen.api.completion import Completion, Filler
 from synthgen.api.drawing import Drawing, Palette
 from synthgen.api.metric import Metric
 from synthgen.api.modality import Codec, Embedder, Judge, Modality, Outcome
@@ -27,9 +28,11 @@ __all__ = [
     "Channel",
     "ChannelKind",
     "Codec",
+    "Completion",
     "Condition",
     "Drawing",
     "Embedder",
+    "Filler",
     "Judge",
     "Metric",
     "Modality",

@@ -43,6 +43,18 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("synthgen augment --data train/ --balance", "fill every class up to the largest"),
         ("synthgen augment --data train/ --ratio 0.5 --out mixed", "one synthetic record for two real ones"),
     ),
+    "impute": (
+        ("synthgen impute sensors.csv", "gaps filled by one draw, in the same layout"),
+        ("synthgen impute sensors.csv --samples 50 --out filled.csv", "the median, and quantiles beside it"),
+    ),
+    "forecast": (
+        ("synthgen forecast sensors.csv --horizon 24", "a hundred futures of each series"),
+        ("synthgen forecast sensors.csv --horizon 24 --quantiles 0.1,0.5,0.9", "three quantiles of them"),
+    ),
+    "extend": (
+        ("synthgen extend --n 8760 --start 2025-01-01 --freq h", "a year of hours from nothing"),
+        ("synthgen extend meter.csv --n 1000 --out longer.parquet", "on from one series, with its time stamps"),
+    ),
     "inspect": (
         ("synthgen inspect sensors.csv", "what is understood of a file, in every modality"),
         ("synthgen inspect scans/ --modality image --json", "in one, for programs"),

@@ -1,0 +1,236 @@
+"""A user's table as series that know their cells, so that what was filled goes back to where it was missing.
+
+Unlike the readers, which make training records, nothing is trimmed, cut or left out here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+import pandas as pd
+
+from synthgen.errors import DataError
+from synthgen_timeseries.roles import Roles, is_step_name, roles_of
+from synthgen_timeseries.table import Table, read_csv, read_parquet, separator
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from synthgen.api import Schema
+    from synthgen.config import DataConfig
+
+__all__ = ["IMPUTED", "Sheet"]
+
+IMPUTED = "imputed"
+"""Column that says what was filled in a row."""
+
+_NAMED = ("label_column", "group_column", "id_column", "time_column")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Series and the cells that they came from.
+
+    Args:
+        table: as it was read.
+        layout: `long` (a row a step), `one` (the same, a single series), `wide` (a row a series, a column a step) or
+            `nested` (a row a series, a list a channel).
+        roles: columns by role.
+        channels: names of the run's channels; columns of the table but in layout `wide`.
+        names: of the series.
+        series: `(C, T_i)` each; NaN is missing.
+        rows: positions in the table of the steps of each series, in order of time, or the one row of each series.
+    """
+
+    table: Table
+    layout: Literal["long", "one", "wide", "nested"]
+    roles: Roles
+    channels: tuple[str, ...]
+    names: tuple[str, ...]
+    series: tuple[NDArray[np.float64], ...]
+    rows: tuple[NDArray[np.int64], ...]
+
+    @classmethod
+    def open(cls, data: Path | str | pd.DataFrame, schema: Schema, options: DataConfig) -> Self:
+        """Read a CSV or Parquet file, or take a frame.
+
+        Args:
+            data: the file or the frame.
+            schema: of the run; its channels are looked for by name.
+            options: how the run's data was read; columns that this table lacks are guessed.
+
+        Raises:
+            DataError: not a table, or without the run's channels.
+        """
+        table = _table(data)
+        channels = tuple(channel.name for channel in schema.channels)
+        kept: dict[str, object] = {
+            name: value if (value := getattr(options, name)) in table.columns else None for name in _NAMED
+        }
+        listed = [name for name in channels if name in table.lists]
+        plain = all(name in table.columns for name in channels) and not listed
+        wide = not plain and not listed and channels == ("value",)
+        if not (wide or plain or len(listed) == len(channels)):
+            raise _lacking(table, channels)
+        kept["value_columns"] = () if wide else channels
+        roles = roles_of(table, options.model_copy(update=kept))
+        if wide and sum(map(is_step_name, roles.values)) < 2 and (roles.time or not (roles.label or roles.identity)):
+            raise _lacking(table, channels)
+        if listed:
+            return cls._nested(table, roles, channels)
+        if wide:
+            return cls._wide(table, roles, channels)
+        return cls._steps(table, roles, channels)
+
+    @classmethod
+    def _nested(cls, table: Table, roles: Roles, channels: tuple[str, ...]) -> Self:
+        columns = [[np.asarray(cell, dtype=np.float64) for cell in _lists(table, name)] for name in channels]
+        series = []
+        for row, cells in enumerate(zip(*columns, strict=True)):
+            longest = max(len(cell) for cell in cells)
+            if any(len(cell) not in (0, longest) for cell in cells):
+                raise DataError(f"{table.place(row)}: the channels have different numbers of steps")
+            series.append(np.stack([cell if len(cell) else np.full(longest, np.nan) for cell in cells]))
+        rows = tuple(np.array([row]) for row in range(len(series)))
+        return cls(table, "nested", roles, channels, _names(table, roles, len(series)), tuple(series), rows)
+
+    @classmethod
+    def _wide(cls, table: Table, roles: Roles, channels: tuple[str, ...]) -> Self:
+        values = np.stack([table.numbers(name) for name in roles.values], axis=1)
+        rows = tuple(np.array([row]) for row in range(len(values)))
+        return cls(table, "wide", roles, channels, _names(table, roles, len(values)), tuple(values[:, None]), rows)
+
+    @classmethod
+    def _steps(cls, table: Table, roles: Roles, channels: tuple[str, ...]) -> Self:
+        values = np.stack([table.numbers(name) for name in channels])
+        several = bool(roles.identity) and bool(table.frame[roles.identity].duplicated().any())
+        code = np.zeros(values.shape[1], dtype=np.int64)
+        names: tuple[str, ...] = ("0",)
+        if several:
+            code, found = pd.factorize(table.frame[roles.identity])
+            names = tuple(str(name) for name in found)
+        order = np.argsort(code, kind="stable")
+        if roles.time:
+            stamps = _order(table, roles.time)
+            order = np.lexsort((stamps, code))
+        rows = tuple(np.split(order, np.flatnonzero(np.diff(code[order])) + 1))
+        series = tuple(values[:, row] for row in rows)
+        return cls(table, "long" if several else "one", roles, channels, names, series, rows)
+
+    def labels(self, schema: Schema) -> NDArray[np.int64]:
+        """Each series' class as an index into the run's labels; -1 where the table does not say or it is another."""
+        known = {name: index for index, name in enumerate(schema.labels)}
+        column = self.roles.label
+        if not column or column not in self.table.frame or not known:
+            return np.full(len(self.series), -1, dtype=np.int64)
+        from synthgen_timeseries.collection import label_name
+
+        cells = self.table.frame[column].iloc[[int(row[0]) for row in self.rows]]
+        declared = self.table.classes.get(column)
+        texts = [declared[int(cell)] if declared and str(cell).isdigit() else label_name(cell) for cell in cells]
+        return np.array([known.get(text, -1) for text in texts], dtype=np.int64)
+
+    def stamps(self, index: int) -> pd.Series | None:
+        """The time column of one series in order; None without one."""
+        if self.layout not in ("long", "one") or not self.roles.time:
+            return None
+        return self.table.frame[self.roles.time].iloc[self.rows[index]]
+
+    def filled(self, values: Sequence[NDArray[np.float64]]) -> pd.DataFrame:
+        """The table with these values where there were none, and what was filled named in a column.
+
+        `long`, `one` and `wide`: column `imputed` names the columns that were filled in a row, separated by blanks;
+        `nested`: `<channel>_imputed` lists the steps (from 0).
+        """
+        frame = self.table.frame.copy()
+        holes = [np.isnan(one) for one in self.series]
+        if self.layout == "nested":
+            for channel, name in enumerate(self.channels):
+                whole = str(self.table.lists[name].type.value_type).startswith(("int", "uint"))
+                lists = [np.where(hole[channel], new[channel], old[channel]) for hole, new, old in self._each(values)]
+                frame[name] = [(np.rint(one).astype(np.int64) if whole else one).tolist() for one in lists]
+                frame[f"{name}_imputed"] = [np.flatnonzero(hole[channel]).tolist() for hole in holes]
+            return frame
+        columns = self.roles.values if self.layout == "wide" else self.channels
+        if self.layout == "wide":
+            cells = [np.stack(part)[:, 0] for part in (self.series, values)]
+        else:
+            order = np.argsort(np.concatenate(self.rows))
+            cells = [np.concatenate(list(part), axis=1)[:, order].T for part in (self.series, values)]
+        missing = np.isnan(cells[0])
+        for index, name in enumerate(columns):
+            if not missing[:, index].any():
+                continue
+            new = np.where(missing[:, index], cells[1][:, index], cells[0][:, index])
+            frame[name] = new
+        touched = missing.any(axis=1)
+        marks = np.full(len(frame), "", dtype=object)
+        marks[touched] = [" ".join(np.asarray(columns)[row]) for row in missing[touched]]
+        frame[IMPUTED if IMPUTED not in frame else f"{IMPUTED}_now"] = marks
+        return frame
+
+    def _each(
+        self, values: Sequence[NDArray[np.float64]]
+    ) -> list[tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]]:
+        return [(np.isnan(old), new, old) for old, new in zip(self.series, values, strict=True)]
+
+    @property
+    def separator(self) -> str:
+        """Between the cells of the file; a comma for what is no text."""
+        return separator(self.table.files[0]) if self.table.files else ","
+
+
+def _lacking(table: Table, channels: Sequence[str]) -> DataError:
+    lost = [name for name in channels if name not in table.columns]
+    return DataError(
+        f"{table.path} lacks the run's channel{'s' if len(lost) > 1 else ''} {', '.join(lost[:8])}; "
+        f"its columns are {', '.join(table.columns[:12])}",
+        hint="Name the columns as in the data that the run was trained on.",
+    )
+
+
+def _table(data: Path | str | pd.DataFrame) -> Table:
+    if isinstance(data, pd.DataFrame):
+        return Table(Path("the frame"), data.reset_index(drop=True).rename(columns=str))
+    path = Path(data)
+    if not path.exists():
+        raise DataError(f"no data at {path}: there is no such file")
+    if path.is_dir() or path.suffix.lower() in (".parquet", ".pq"):
+        return read_parquet(path)
+    if path.name.lower().endswith((".csv", ".csv.gz", ".tsv", ".txt")):
+        return read_csv(path)
+    raise DataError(f"{path} is no table", hint="Give a CSV or Parquet file.")
+
+
+def _lists(table: Table, name: str) -> list[NDArray[np.float64]]:
+    column = table.lists[name]
+    counts = np.nan_to_num(np.asarray(column.value_lengths().to_numpy(zero_copy_only=False), dtype=np.float64))
+    flat = np.asarray(column.flatten().to_numpy(zero_copy_only=False), dtype=np.float64)
+    return np.split(flat, np.cumsum(counts.astype(np.int64))[:-1])
+
+
+def _names(table: Table, roles: Roles, count: int) -> tuple[str, ...]:
+    if roles.identity and roles.identity in table.frame:
+        return tuple(table.frame[roles.identity].astype(str))
+    return tuple(str(row) for row in range(count))
+
+
+def _order(table: Table, column: str) -> NDArray[np.float64]:
+    """Time stamps as numbers that order the rows.
+
+    Raises:
+        DataError: a cell that is no time.
+    """
+    cells = table.frame[column]
+    numbers = pd.to_numeric(cells, errors="coerce") if not pd.api.types.is_datetime64_any_dtype(cells.dtype) else None
+    if numbers is not None and numbers.notna().all():
+        return np.asarray(numbers.to_numpy(dtype=np.float64))
+    parsed = pd.to_datetime(cells, errors="coerce", utc=True, format="mixed")
+    bad = np.flatnonzero(parsed.isna())
+    if bad.size:
+        raise DataError(f"{table.place(int(bad[0]))}, column {column}: {str(cells.iloc[bad[0]])!r} is not a time")
+    return np.asarray(parsed.astype("int64").to_numpy(dtype=np.float64))
