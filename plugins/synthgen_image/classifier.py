@@ -120,6 +120,10 @@ class Classifier:
         """Class indices `(N,)` of images `(N, H, W, C)`."""
         return self._apply(images, lambda network, x: network(x).argmax(1)).astype(np.int64)
 
+    def probability(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Of each class, `(N, K)`."""
+        return self._apply(images, lambda network, x: network(x).softmax(1)).astype(np.float32)
+
     def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Penultimate features `(N, 64)` of images `(N, H, W, C)`."""
         return self._apply(images, lambda network, x: network.features(x)).astype(np.float32)

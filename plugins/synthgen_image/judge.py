@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from synthgen.api import Records, Schema
-from synthgen.data.outcome import ClassificationOutcome
+from synthgen.data.outcome import ClassificationOutcome, own_probability
 from synthgen.errors import DataError
 from synthgen_image.classifier import Classifier
 
@@ -29,7 +29,7 @@ class CnnJudge:
     measure = "accuracy"
 
     def __init__(self, schema: Schema, *, seed: int) -> None:
-        self._labels = schema.labels
+        self._labels = self.classes = schema.labels
         self._classifier = Classifier(classes=len(schema.labels), seed=seed)
 
     def fit(self, records: Records) -> Self:
@@ -40,6 +40,14 @@ class CnnJudge:
     def evaluate(self, records: Records) -> ClassificationOutcome:
         """Predict and compare."""
         return ClassificationOutcome(_labels_of(records), self._classifier.predict(records["image"]), self._labels)
+
+    def calibrate(self, real: Records) -> Self:
+        """Nothing: probabilities are compared with those of real records."""
+        return self
+
+    def agreement(self, records: Records) -> NDArray[np.float64]:
+        """The probability of each image's own label, `(N, K)`."""
+        return own_probability(self._classifier.probability(records["image"]), _labels_of(records))
 
 
 class SvmJudge:

@@ -30,6 +30,8 @@ BATCH = 32
 PIXELS = 24 * 32 * 32
 """Largest number of pixels in a batch; larger images come in smaller batches."""
 RATE = 4e-3
+TOLERANCE = 1.25
+"""A pixel's loss is unusual above this multiple of its class's mean on real records."""
 SHIFT = 2
 """Largest shift in training, pixels. No flips: most classes, digits first of all, do not survive them."""
 
@@ -124,6 +126,8 @@ class SegmentationJudge:
 
     def __init__(self, schema: Schema, *, seed: int = 0, steps: int = STEPS) -> None:
         self._classes = classes_of(schema)
+        self.classes = tuple(entry.name for entry in self._classes)
+        self._usual = np.zeros(len(self._classes))
         self._seed = seed
         self._steps = steps
         self._network: SegmentationNetwork | None = None
@@ -180,7 +184,38 @@ class SegmentationJudge:
             both[:, k] = (said & true).sum((1, 2))
             either[:, k] = (said | true).sum((1, 2))
             truth[:, k] = true.sum((1, 2))
-        return SegmentationOutcome(both, either, truth, tuple(entry.name for entry in self._classes))
+        return SegmentationOutcome(both, either, truth, self.classes)
+
+    def calibrate(self, real: Records) -> Self:
+        """Learn the mean loss of each class's pixels on real records; of classes that these lack, it is that of all."""
+        index, loss = index_masks(real["mask"], self._classes), self._losses(real)
+        known = index >= 0
+        everywhere = float(loss[known].mean()) if known.any() else 0.0
+        found = [loss[index == k] for k in range(len(self._classes))]
+        self._usual = np.array([float(each.mean()) if len(each) else everywhere for each in found])
+        return self
+
+    def agreement(self, records: Records) -> NDArray[np.float64]:
+        """Share of each class's pixels that agree with the mask, `(N, K)`.
+
+        A pixel disagrees when its loss exceeds 1.25 times the usual one of its class on real records: the rule by which
+        FreeMask (Yang et al. 2023, arXiv:2310.15160) leaves pixels out.
+        """
+        index = index_masks(records["mask"], self._classes)
+        agrees = self._losses(records) <= TOLERANCE * self._usual[index.clip(0)]
+        shares = []
+        for k in range(len(self._classes)):
+            inside = index == k
+            pixels = inside.sum((1, 2))
+            shares.append(np.where(pixels > 0, (agrees & inside).sum((1, 2)) / np.maximum(pixels, 1), np.nan))
+        return np.stack(shares, axis=1)
+
+    def _losses(self, records: Records) -> NDArray[np.float64]:
+        """Cross-entropy of each pixel, `(N, H, W)`; 0 where ignored."""
+        target = torch.from_numpy(index_masks(records["mask"], self._classes))
+        parts = zip(self._logits(records), torch.split(target, 256), strict=True)
+        losses = [functional.cross_entropy(out, true, ignore_index=-1, reduction="none") for out, true in parts]
+        return torch.cat(losses).double().numpy()
 
     def _scaled(self, image: Tensor) -> Tensor:
         return (image.float() - self._mean) / self._std

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthgen.api import Attribute, Channel, Condition, Records, Schema
+from synthgen.api import ROW_COLUMNS, Attribute, Channel, Condition, Records, Schema
 from synthgen.data.attributes import described
 from synthgen.data.attributes import text_of as label_name
 from synthgen.data.source import ArraySource
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RESERVED", "Collection", "channels_named", "label_name", "length_attribute"]
 
-RESERVED = ("values", "observed", "length", "label", "sample_id", "unique_id", "ds", "seed", "guidance", "origin")
+RESERVED = ("values", "observed", "length", "label", "unique_id", "ds", *ROW_COLUMNS)
 """Names of columns that records and data sets have anyway."""
 
 _LONG = 2048

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.nn import functional
 
-from synthgen.data.outcome import ClassificationOutcome
+from synthgen.data.outcome import ClassificationOutcome, own_probability, softmax_of_margins
 from synthgen.errors import DataError
 from synthgen.seeding import derive_seed
 from synthgen_timeseries.rocket import MiniRocket, network
@@ -37,6 +37,7 @@ class _Classifier:
 
     def __init__(self, schema: Schema, *, seed: int) -> None:
         self._schema = schema
+        self.classes = schema.labels
         self._seed = seed
         self._scale: ChannelScale | None = None
         self._only: int | None = None
@@ -66,6 +67,18 @@ class _Classifier:
             predicted = np.full(len(records), self._only, dtype=np.int64)
         return ClassificationOutcome(records.label, predicted, self._schema.labels)
 
+    def calibrate(self, real: Records) -> Self:
+        """Nothing: probabilities are compared with those of real records."""
+        return self
+
+    def agreement(self, records: Records) -> NDArray[np.float64]:
+        """How probable the classifier finds each series' own label, `(N, K)`."""
+        if records.label is None:
+            raise DataError("a classifier can only be asked about labelled records")
+        if self._only is not None:
+            return own_probability(np.eye(len(self.classes))[np.full(len(records), self._only)], records.label)
+        return own_probability(self._probability(self._prepared(records)), records.label)
+
     def _prepared(self, records: Records) -> NDArray[np.float32]:
         assert self._scale is not None
         return self._scale.standardise(records, self._schema.shape[1]).astype(np.float32)
@@ -74,6 +87,9 @@ class _Classifier:
         raise NotImplementedError
 
     def _predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
+        return np.asarray(self._probability(x).argmax(1), dtype=np.int64)
+
+    def _probability(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         raise NotImplementedError
 
 
@@ -96,6 +112,10 @@ class RocketJudge(_Classifier):
 
     def _predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
         return np.asarray(self._ridge.predict(self._rocket.transform(x)), dtype=np.int64)
+
+    def _probability(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        margins = np.asarray(self._ridge.decision_function(self._rocket.transform(x)))
+        return softmax_of_margins(margins, np.asarray(self._ridge.classes_), len(self.classes))
 
 
 class NetworkJudge(_Classifier):
@@ -143,9 +163,9 @@ class NetworkJudge(_Classifier):
             cycle.step()
         self._network = net.eval()
 
-    def _predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
+    def _probability(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         assert self._network is not None
         device = next(self._network.parameters()).device
         with torch.no_grad():
-            parts = [self._network(part.to(device)).argmax(1).cpu() for part in torch.split(torch.from_numpy(x), 256)]
-        return torch.cat(parts).numpy().astype(np.int64)
+            parts = [self._network(part.to(device)).softmax(1).cpu() for part in torch.split(torch.from_numpy(x), 256)]
+        return torch.cat(parts).double().numpy()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from synthgen.api import ROW_COLUMNS
 from synthgen.errors import DataError
 from synthgen_timeseries.table import Table
 
@@ -20,7 +21,6 @@ __all__ = ["Roles", "is_step_name", "roles_of"]
 _IDS = ("unique_id", "series_id", "item_id", "case_id", "sample_id", "id", "series", "sample", "case", "recording")
 _TIMES = ("ds", "timestamp", "datetime", "date", "time", "time_step", "timestep", "step", "t", "index")
 _LABELS = ("label", "class", "class_name", "class_label", "classlabel", "category", "activity")
-_OURS = ("sample_id", "seed", "guidance", "origin")
 _STEP = re.compile(r"(t|step|time|ts|v|value)?[ _-]?\d+", re.IGNORECASE)
 
 
@@ -69,7 +69,7 @@ def roles_of(table: Table, options: DataConfig) -> Roles:
     time = options.time_column or _guess_time(table, taken)
     taken.update((time, options.group_column or ""))
     if "sample_id" in table.columns or identity == "unique_id":
-        taken.update(_OURS)
+        taken.update(ROW_COLUMNS)
     values = options.value_columns or tuple(
         name
         for name in table.columns

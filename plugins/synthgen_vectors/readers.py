@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from synthgen.api import ROW_COLUMNS
 from synthgen.errors import DataError
 from synthgen.io.npz import Archive
 from synthgen.io.parquet import features_of, open_parquet, parquet_files, read_columns
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["CsvReader", "NpzReader", "ParquetReader"]
 
 _LABELS = ("label", "class", "target", "y", "class_name", "category", "label_name")
-_OURS = ("sample_id", "seed", "guidance", "origin")
 
 
 class NpzReader:
@@ -116,7 +116,7 @@ def _from_table(frame: pd.DataFrame, path: Path, options: DataConfig, declared: 
     guessed = next((by_lower[name] for name in _LABELS if name in by_lower), "")
     label = options.label_column or declared or guessed
     named = f"{label}_name" if label and f"{label}_name" in frame.columns else label
-    taken = {label, named, options.group_column or ""} | (set(_OURS) if "sample_id" in frame.columns else set())
+    taken = {label, named, options.group_column or ""} | (set(ROW_COLUMNS) if "sample_id" in frame.columns else set())
     columns = list(options.value_columns)
     left_out: list[str] = []
     for name in [] if columns else frame.columns:

@@ -14,14 +14,16 @@ from __future__ import annotations
 from synthgen.api.completion import Completion, Filler
 from synthgen.api.drawing import Drawing, Palette
 from synthgen.api.metric import Metric
-from synthgen.api.modality import Codec, Embedder, Judge, Modality, Outcome
+from synthgen.api.modality import AgreementJudge, Codec, Embedder, Judge, Modality, Outcome
 from synthgen.api.records import Batch, Records
 from synthgen.api.schema import Attribute, AttributeKind, Channel, ChannelKind, Condition, Schema
 from synthgen.api.spec import ShardEvent, Spec, TrainEvent, hookimpl
-from synthgen.api.storage import Reader, Source, Writer, WrittenFile
+from synthgen.api.storage import ROW_COLUMNS, Reader, Source, Writer, WrittenFile
 
 __all__ = [
     "API_VERSION",
+    "ROW_COLUMNS",
+    "AgreementJudge",
     "Attribute",
     "AttributeKind",
     "Batch",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from synthgen.api.records import Batch, Records
     from synthgen.api.schema import Schema
 
-__all__ = ["Codec", "Embedder", "Judge", "Modality", "Outcome"]
+__all__ = ["AgreementJudge", "Codec", "Embedder", "Judge", "Modality", "Outcome"]
 
 
 class Codec(Protocol):
@@ -68,6 +68,25 @@ class Judge(Protocol):
 
     def evaluate(self, records: Records) -> Outcome:
         """Predict and compare with the truth that the records carry."""
+        ...
+
+
+@runtime_checkable
+class AgreementJudge(Judge, Protocol):
+    """A judge that also says how well each record and its label fit together; `generate --drop-inconsistent` asks it.
+
+    Optional. Of a judge without it, `accuracy` is asked instead: a record whose label it predicts fits, others do not.
+    """
+
+    classes: tuple[str, ...]
+    """Names of the K classes that `agreement` tells apart."""
+
+    def calibrate(self, real: Records) -> Self:
+        """Learn from real records, on which it was not trained, how much disagreement is usual."""
+        ...
+
+    def agreement(self, records: Records) -> NDArray[np.float64]:
+        """`(N, K)` in 0..1, higher fits better; not-a-number where a record has nothing of a class."""
         ...
 
 

@@ -15,7 +15,19 @@ if TYPE_CHECKING:
     from synthgen.api.schema import Schema
     from synthgen.config import DataConfig
 
-__all__ = ["Reader", "Source", "Writer", "WrittenFile"]
+__all__ = ["ROW_COLUMNS", "Reader", "Source", "Writer", "WrittenFile"]
+
+ROW_COLUMNS = (
+    "sample_id",
+    "seed",
+    "guidance",
+    "origin",
+    "source_id",
+    "consistency",
+    "nearest_id",
+    "nearest_distance",
+)
+"""Columns of a data set that say where a row comes from; where `sample_id` is, a reader takes none of them for data."""
 
 
 @runtime_checkable

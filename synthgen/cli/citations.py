@@ -231,6 +231,12 @@ TECHNIQUES: tuple[Technique, ...] = (
         "ICLR", 2021, lambda config: config.sampling.sampler == "langevin" or config.noise.density == "linear",
     ),
     Technique(
+        "yang2023freemask", "masks that disagree with their image, under generate --drop-inconsistent",
+        "Lihe Yang and Xiaogang Xu and Bingyi Kang and Yinghuan Shi and Hengshuang Zhao",
+        "FreeMask: Synthetic Images with Dense Annotations Make Stronger Segmentation Models", "NeurIPS", 2023,
+        lambda config: config.modality == "mask",
+    ),
+    Technique(
         "meng2022sdedit", "variation of given records",
         "Chenlin Meng and Yutong He and Yang Song and Jiaming Song and Jiajun Wu and Jun-Yan Zhu and Stefano Ermon",
         "SDEdit: Guided Image Synthesis and Editing with Stochastic Differential Equations",

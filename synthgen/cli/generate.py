@@ -1,8 +1,9 @@
 """`synthgen generate`: a run in, a labelled synthetic data set on disk out.
 
 `--json`: what `provenance.json` holds, and where: `{"dataset", "n", "format", "run", "model", "seed",
-"labels": {name: count}, ...}`, with `--condition` also `"conditions": {name: [value, ...]}`; with `--dry-run`
-`{"dataset", "n", "format", "shards", "labels", "estimated_bytes", "estimated_seconds"}`.
+"labels": {name: count}, ...}`, with `--condition` also `"conditions": {name: [value, ...]}`; where records were judged
+`"vetting": {"judged", "dropped", "inconsistent": {class: count}, "not_best": {class: count}, "standard", ...}`;
+with `--dry-run` `{"dataset", "n", "format", "shards", "labels", "estimated_bytes", "estimated_seconds"}`.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["describe_dataset", "generate", "summarise_dataset"]
 
 _STARTING = "From given records"
+_CHOOSING = "Which records stay"
 _WRITING = "What is written"
 _WORKING = "Who does the work"
 
@@ -85,6 +87,31 @@ def generate(
         float | None,
         typer.Option(
             metavar="S", help="Share of the noise that --from puts on: 0.4; 1 is all.", rich_help_panel=_STARTING
+        ),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Have an independent judge look at each record: columns consistency, nearest_id, nearest_distance.",
+            rich_help_panel=_CHOOSING,
+        ),
+    ] = False,
+    drop_inconsistent: Annotated[
+        bool,
+        typer.Option(
+            "--drop-inconsistent",
+            help="Replace records whose label or mask fits worse than that of 95 % of real ones.",
+            rich_help_panel=_CHOOSING,
+        ),
+    ] = False,
+    keep_best: Annotated[
+        float | None,
+        typer.Option(
+            "--keep-best",
+            metavar="SHARE",
+            help="Keep this share of the candidates of each class, the most consistent: 0.5.",
+            rich_help_panel=_CHOOSING,
         ),
     ] = None,
     format: Annotated[
@@ -139,6 +166,9 @@ def generate(
             out=out,
             shards=shards,
             given=_given(given, strength),
+            check=check,
+            drop_inconsistent=drop_inconsistent,
+            keep_best=keep_best,
             executor=executor,
             workers=workers,
             dry_run=dry_run,
@@ -169,6 +199,10 @@ def summarise_dataset(document: Mapping[str, Any]) -> str:
         lines.append("  asked   " + "; ".join(asked))
     if origin := document.get("origin"):
         lines.append("  origin  " + ", ".join(f"{name} {count:,}" for name, count in origin.items()))
+    if vetted := document.get("vetting"):
+        from synthgen.generation.vetting import Tally
+
+        lines.append(f"  {Tally(vetted['judged'], vetted['inconsistent'], vetted['not_best']).sentence()}")
     if planned:
         megabytes, seconds = document["estimated_bytes"] / 1e6, document["estimated_seconds"]
         lines.append(f"  about   {megabytes:,.1f} MB before compression, {seconds:,.0f} s on one process")

@@ -136,6 +136,10 @@ OFFERED: tuple[Offered, ...] = tuple(
             ("noise levels by channel group", "noise.clean=0.25", "image and mask noised each to its own level: one "
              "network, three modes", "bao2023unidiffuser"),
         )),
+        ("choice of records", (
+            ("vetting by an independent judge", "synthgen generate --drop-inconsistent",
+             "records whose label or mask fits worse than real ones are made anew", "yang2023freemask"),
+        )),
         ("given records", (
             ("variation of given records", "synthgen generate --from", "noised part of the way and sampled from there",
              "meng2022sdedit"),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from synthgen.errors import DataError
 
-__all__ = ["ClassificationOutcome"]
+__all__ = ["ClassificationOutcome", "own_probability", "softmax_of_margins"]
 
 
 @dataclass(frozen=True)
@@ -50,3 +50,34 @@ class ClassificationOutcome:
         total = np.bincount(self.truth, counts, minlength=size)
         right = np.bincount(self.truth, counts * (self.truth == self.predicted), minlength=size)
         return {label: float(right[k] / total[k]) for k, label in enumerate(self.labels) if total[k] > 0}
+
+
+def own_probability(probability: NDArray[np.floating[Any]], label: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The table of `AgreementJudge.agreement` for a classifier: the probability of each record's own label.
+
+    Args:
+        probability: `(N, K)`.
+        label: `(N,)`.
+
+    Returns:
+        `(N, K)`, not-a-number but for the own label.
+    """
+    table = np.full(probability.shape, np.nan)
+    rows = np.arange(len(label))
+    table[rows, label] = probability[rows, label]
+    return table
+
+
+def softmax_of_margins(margins: NDArray[Any], present: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+    """Margins of a scikit-learn classifier as values that add up to 1; they rank records, and are no probabilities.
+
+    Args:
+        margins: `decision_function`, `(N,)` for two classes, else `(N, K')`.
+        present: `(K',)` the classes that the classifier was trained on.
+        classes: K.
+    """
+    table = np.column_stack([-margins, margins]) if margins.ndim == 1 else np.asarray(margins)
+    shifted = np.exp(table - table.max(axis=1, keepdims=True))
+    found = np.zeros((len(table), classes))
+    found[:, present] = shifted / shifted.sum(axis=1, keepdims=True)
+    return found

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgen.api import Records, Schema
-from synthgen.data.outcome import ClassificationOutcome
+from synthgen.data.outcome import ClassificationOutcome, own_probability, softmax_of_margins
 from synthgen.errors import DataError
 
 __all__ = ["VectorEmbedder", "VectorJudge"]
@@ -36,6 +36,7 @@ class VectorJudge:
 
     def __init__(self, schema: Schema, flatten: Flatten, *, make: Callable[[], Any] | None = None) -> None:
         self._schema = schema
+        self.classes = schema.labels
         self._flatten = flatten
         self._make = make or _support_vectors
         self._model: Any = None
@@ -56,6 +57,23 @@ class VectorJudge:
             return ClassificationOutcome(truth, np.full(len(truth), self._only), self._schema.labels)
         predicted = np.asarray(self._model.predict(self._flatten(records, self._schema)), dtype=np.int64)
         return ClassificationOutcome(truth, predicted, self._schema.labels)
+
+    def calibrate(self, real: Records) -> Self:
+        """Nothing: probabilities are compared with those of real records."""
+        return self
+
+    def agreement(self, records: Records) -> NDArray[np.float64]:
+        """How probable the classifier finds each record's own label, `(N, K)`."""
+        labels, size = self._labels(records), len(self.classes)
+        if self._only >= 0:
+            return own_probability(np.eye(size)[np.full(len(labels), self._only)], labels)
+        x = self._flatten(records, self._schema)
+        present = np.asarray(self._model.classes_)
+        if not hasattr(self._model, "predict_proba"):
+            return own_probability(softmax_of_margins(self._model.decision_function(x), present, size), labels)
+        probability = np.zeros((len(x), size))
+        probability[:, present] = self._model.predict_proba(x)
+        return own_probability(probability, labels)
 
     def _labels(self, records: Records) -> NDArray[np.int64]:
         if records.label is None or not len(records):

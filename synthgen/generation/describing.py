@@ -13,6 +13,7 @@ from typing import Any
 from synthgen.api import Writer, WrittenFile
 from synthgen.generation.asking import words
 from synthgen.generation.plan import Plan
+from synthgen.generation.vetting import PERCENTILE, Tally
 from synthgen.io.atomic import sha256_of, write_text, written
 from synthgen.io.card import versions
 from synthgen.io.run import Run
@@ -113,6 +114,7 @@ def _card(run: Run, plan: Plan, writer: Writer, provenance: Mapping[str, Any]) -
         f"guidance {plan.sampling.guidance:g}, {plan.sampling.steps} network evaluations a record).",
         "",
         *([] if plan.given is None else [plan.given.sentence()]),
+        *_vetting(provenance.get("vetting")),
         "Synthetic records are not measurements. They repeat the biases of the data that the model learnt from.",
         _privacy(run, plan, provenance["kind"]),
         "`synthgen evaluate` measures fidelity, usefulness and leakage.",
@@ -127,6 +129,29 @@ def _card(run: Run, plan: Plan, writer: Writer, provenance: Mapping[str, Any]) -
             *[f"| {name} | {count:,} |" for name, count in counts.items()],
         ]
     return "\n".join(lines) + "\n"
+
+
+def _vetting(vetted: Mapping[str, Any] | None) -> list[str]:
+    """What the judge was asked, and what it did."""
+    if vetted is None:
+        return []
+    tally = Tally(vetted["judged"], vetted["inconsistent"], vetted["not_best"])
+    standard = vetted["standard"]
+    rules = [
+        f"Each record was judged by a {standard['judge']} trained on real training records; the column `consistency` "
+        "says how well its label fits it, `nearest_id` and `nearest_distance` which training record is nearest "
+        "(its position in the training data)."
+    ]
+    if vetted["drop_inconsistent"]:
+        rules.append(
+            f"Candidates whose label fits worse than that of {100 - PERCENTILE} % of {standard['real']:,} other real "
+            "records of the class were dropped and made anew."
+        )
+    if vetted["keep_best"] is not None:
+        rules.append(f"Of the candidates of each class, about the best {vetted['keep_best']:.0%} were kept.")
+    if tally.dropped:
+        rules.append(f"In all, {tally.sentence()}.")
+    return [" ".join(rules), ""]
 
 
 def _privacy(run: Run, plan: Plan, kind: str) -> str:

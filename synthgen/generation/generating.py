@@ -6,6 +6,8 @@ import contextlib
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,9 @@ from synthgen.generation.describing import describe
 from synthgen.generation.executors import execute, threads_each
 from synthgen.generation.given import Given
 from synthgen.generation.plan import Plan, make_plan
-from synthgen.generation.worker import finished_files, make_records
+from synthgen.generation.vetter import Vetter, prepare, standard_in
+from synthgen.generation.vetting import Vetting, select
+from synthgen.generation.worker import finished_files, make_records, tally_of
 from synthgen.io.atomic import TEMPORARY, make_directory, remove_leftovers, write_text
 from synthgen.io.lock import OWNER, locked
 from synthgen.io.run import Run
@@ -44,6 +48,9 @@ def generate(
     out: Path | str | None = None,
     shards: int | None = None,
     given: Given | Path | str | None = None,
+    check: bool = False,
+    drop_inconsistent: bool = False,
+    keep_best: float | None = None,
     executor: str = "local",
     workers: int = 1,
     dry_run: bool = False,
@@ -70,6 +77,10 @@ def generate(
         out: the data set's directory; None: `synthetic/<run>-<k>`.
         shards: number of shards; None: by size.
         given: records of the run's modality to start from, record i from given record i mod m; see `Given`.
+        check: have an independent judge, trained on the run's real training records, look at each record: columns
+            `consistency`, `nearest_id` and `nearest_distance`.
+        drop_inconsistent: and replace those whose label fits worse than that of 95 % of real records of the class.
+        keep_best: and, of the candidates of each class, keep about this share, the most consistent ones.
         executor: `local`, `torchrun` or `ray`.
         workers: processes of the local executor.
         dry_run: return the plan with an estimate of size and time, and write nothing.
@@ -95,6 +106,7 @@ def generate(
         format=format,
         shards=shards,
         given=given,
+        vetting=_vetting(check, drop_inconsistent, keep_best),
     )
     if dry_run:
         return Dataset(Path(out or SYNTHETIC_ROOT / f"{run.path.name}-?"), _estimate(run, plan))
@@ -103,6 +115,9 @@ def generate(
         if (directory / "provenance.json").exists():
             return Dataset(directory)
         write_text(directory / "plan.json", plan.to_json())
+        make = partial(make_records, run, plan)
+        if plan.vetting is not None:
+            prepare(run, plan.vetting, directory, make)
         counted = _Counted(plan.n, directory, progress)
         if not execute(run, plan, directory, executor=executor, workers=workers, tell=counted):
             return Dataset(directory, {"n": plan.n, "format": plan.format})
@@ -114,6 +129,7 @@ def generate(
             **({"conditions": _lists(plan)} if plan.conditions else {}),
             "threads": threads_each(executor, workers),
             **({} if plan.given is None else {"given": plan.given.describe()}),
+            **({} if plan.vetting is None else {"vetting": _vetted(plan, directory)}),
         }
         describe(run, plan, directory, writer, files, kind="generate", more=facts)
         counted.finish()
@@ -133,6 +149,8 @@ def generate_records(
     sampling: Mapping[str, Any] | None = None,
     seed: int = 0,
     given: Given | Path | str | None = None,
+    drop_inconsistent: bool = False,
+    keep_best: float | None = None,
 ) -> Records:
     """The records that `generate` would write, in memory; arguments as there."""
     run = as_run(run)
@@ -148,8 +166,27 @@ def generate_records(
         sampling=sampling,
         seed=seed,
         given=given,
+        vetting=_vetting(False, drop_inconsistent, keep_best),
     )
-    return make_records(run, plan, range(plan.n))
+    make = partial(make_records, run, plan)
+    if plan.vetting is None:
+        return make(range(plan.n))
+    vetter = Vetter(run, plan.vetting)
+    vetter.set_best(make)
+    return select(make, range(plan.n), plan.n, vetter).records
+
+
+def _vetting(check: bool, drop_inconsistent: bool, keep_best: float | None) -> Vetting | None:
+    asked = check or drop_inconsistent or keep_best is not None
+    return Vetting(drop_inconsistent, keep_best) if asked else None
+
+
+def _vetted(plan: Plan, directory: Path) -> dict[str, Any]:
+    """For `provenance.json`: the standard, and what was dropped by it."""
+    tally = tally_of(plan, directory)
+    assert plan.vetting is not None
+    return {"dropped": tally.dropped, **asdict(tally), **asdict(plan.vetting),
+            "standard": standard_in(directory).to_json()}  # fmt: skip
 
 
 def as_run(run: Run | Path | str | None) -> Run:

@@ -24,6 +24,7 @@ from synthgen.errors import DatasetError, UsageError
 from synthgen.generation.asking import settle
 from synthgen.generation.given import Given, GivenPlan, given_plan
 from synthgen.generation.sampling import check_sampling
+from synthgen.generation.vetting import Vetting
 from synthgen.io.condition_bank import Asked
 from synthgen.io.run import Run
 from synthgen.seeding import uniform
@@ -66,6 +67,7 @@ class Plan:
     shard_size: int
     given: GivenPlan | None = None
     conditions: Asked = field(default_factory=dict)
+    vetting: Vetting | None = None
 
     @property
     def shards(self) -> int:
@@ -75,6 +77,10 @@ class Plan:
     def ids(self, shard: int) -> range:
         """The sample ids of one shard."""
         return range(shard * self.shard_size, min(self.n, (shard + 1) * self.shard_size))
+
+    def places(self, sample_ids: Sequence[int]) -> Sequence[int]:
+        """The place in the data set of each record, whose label and conditions it has; see `vetting`."""
+        return sample_ids if self.vetting is None else [index % self.n for index in sample_ids]
 
     def label_ids(self, names: Sequence[str], sample_ids: Sequence[int]) -> NDArray[np.int64] | None:
         """Index into the run's label `names` for each record, `(len(sample_ids),)`; None for unlabelled runs."""
@@ -108,6 +114,8 @@ class Plan:
         raw |= {"labels": dataclasses.asdict(self.labels), "sampling": self.sampling.model_dump(mode="json")}
         given = raw.pop("given")  # absent where there are none, so that plans of older versions keep their bytes
         raw |= {} if given is None else {"given": given.to_json()}
+        vetting = raw.pop("vetting")
+        raw |= {} if vetting is None else {"vetting": dataclasses.asdict(vetting)}
         return json.dumps(raw, indent=2, ensure_ascii=False)
 
     @classmethod
@@ -121,7 +129,7 @@ class Plan:
             raw = json.loads(text)
             labels = raw.pop("labels")
             sampling = SamplingConfig.model_validate(raw.pop("sampling"))
-            given = raw.pop("given", None)
+            given, vetting = raw.pop("given", None), raw.pop("vetting", None)
             asked = {name: tuple(values) for name, values in raw.pop("conditions", {}).items()}
             return cls(
                 **raw,
@@ -129,6 +137,7 @@ class Plan:
                 sampling=sampling,
                 given=None if given is None else GivenPlan.from_json(given),
                 conditions=asked,
+                vetting=None if vetting is None else Vetting(**vetting),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DatasetError(f"not a plan: {error}") from error
@@ -150,6 +159,7 @@ def make_plan(
     format: str | None = None,
     shards: int | None = None,
     given: Given | Path | str | None = None,
+    vetting: Vetting | None = None,
 ) -> Plan:
     """Settle a data set; see `synthgen.generate` for the arguments.
 
@@ -193,6 +203,7 @@ def make_plan(
         shard_size=size if shards is None else -(-total // min(shards, total)),
         given=start,
         conditions=wanted,
+        vetting=vetting,
     )
     if label_plan.mode == "given":
         plan.label_ids(run.schema.labels, range(1))  # labels that are missing or unknown are said at once

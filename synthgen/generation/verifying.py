@@ -20,7 +20,7 @@ from synthgen.api import Writer, WrittenFile
 from synthgen.errors import DatasetError, RunError
 from synthgen.generation.describing import DESCRIPTIONS, write_descriptions
 from synthgen.generation.plan import Plan
-from synthgen.generation.worker import file_metadata, make_records, row_columns
+from synthgen.generation.worker import file_metadata, shard_records
 from synthgen.io.atomic import sha256_of
 from synthgen.io.lock import locked
 from synthgen.io.run import Run, read_facts
@@ -220,9 +220,8 @@ def _remake_shards(
     shutil.rmtree(workshop, ignore_errors=True)
     try:
         for done, shard in enumerate(shards):
-            ids = plan.ids(shard)
-            records = make_records(run, plan, ids)
-            writer.write(workshop, shard, plan.shards, records, row_columns(plan, ids), run.schema, file_metadata(plan))
+            records, columns, _ = shard_records(run, plan, directory, shard)
+            writer.write(workshop, shard, plan.shards, records, columns, run.schema, file_metadata(plan))
             for fault in (fault for fault in faults if fault.shard == shard):
                 remade = workshop / fault.path
                 if _problem(remade, rows[fault.path]["sha256"], None):

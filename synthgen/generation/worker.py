@@ -19,13 +19,22 @@ from synthgen.diffusion.samplers import Sampler
 from synthgen.generation.given import Start
 from synthgen.generation.plan import Plan
 from synthgen.generation.sampling import noise_levels, sampling_denoiser, settings_of
+from synthgen.generation.vetting import Tally, select
 from synthgen.io.atomic import write_text
 from synthgen.io.card import versions
 from synthgen.io.run import Run
 from synthgen.plugins import plugin_host
 from synthgen.training.precision import autocast, choose_device
 
-__all__ = ["file_metadata", "finished_files", "make_records", "row_columns", "write_shard"]
+__all__ = [
+    "file_metadata",
+    "finished_files",
+    "make_records",
+    "row_columns",
+    "shard_records",
+    "tally_of",
+    "write_shard",
+]
 
 _MARKERS = ".shards"
 
@@ -36,7 +45,7 @@ def make_records(run: Run, plan: Plan, sample_ids: Sequence[int], tell: Callable
     Args:
         run: the run that the plan names.
         plan: see `Plan`.
-        sample_ids: positions in the data set.
+        sample_ids: positions in the data set; beyond its end, further candidates for a place.
         tell: called with the number of records of each finished batch.
     """
     device = choose_device()
@@ -46,17 +55,18 @@ def make_records(run: Run, plan: Plan, sample_ids: Sequence[int], tell: Callable
     codec = run.codec()
     parts = []
     for ids in _batches(sample_ids, plan.sampling.batch_size):
-        labels = plan.label_ids(run.schema.labels, ids)
+        places = plan.places(ids)
+        labels = plan.label_ids(run.schema.labels, places)
         noise = _noise(plan.seed, "noise", ids, run.schema, device)
         if plan.given is None:
             start = Start(
                 noise * float(sigmas[0]),
                 sigmas,
-                run.conditions(labels, seed=plan.seed, sample_ids=ids, asked=plan.conditions),
+                run.conditions(labels, seed=plan.seed, sample_ids=places, asked=plan.conditions),
             )
         else:
-            batch = plan.given.encoded(run, codec, ids, labels)
-            batch.conditions.update(run.told(plan.conditions, seed=plan.seed, sample_ids=ids))
+            batch = plan.given.encoded(run, codec, places, labels)
+            batch.conditions.update(run.told(plan.conditions, seed=plan.seed, sample_ids=places))
             start = plan.given.start(batch, sigmas, noise)
         with torch.inference_mode(), autocast(device, plan.precision):
             x = sampler.solve(
@@ -77,13 +87,37 @@ def make_records(run: Run, plan: Plan, sample_ids: Sequence[int], tell: Callable
 def row_columns(plan: Plan, sample_ids: Sequence[int]) -> dict[str, NDArray[Any]]:
     """The columns that say where each record comes from."""
     size = len(sample_ids)
-    given = {} if plan.given is None else {"source_id": plan.given.positions(sample_ids)}
+    given = {} if plan.given is None else {"source_id": plan.given.positions(plan.places(sample_ids))}
     return {
         "sample_id": np.asarray(sample_ids, dtype=np.int64),
         "seed": np.full(size, plan.seed, dtype=np.int64),
         "guidance": np.full(size, plan.sampling.guidance, dtype=np.float32),
         **given,
     }
+
+
+def shard_records(
+    run: Run, plan: Plan, directory: Path, shard: int, tell: Callable[[int], None] | None = None
+) -> tuple[Records, dict[str, NDArray[Any]], Tally | None]:
+    """The records of one shard with their further columns, and how many candidates were dropped where any may be."""
+    ids = plan.ids(shard)
+    if plan.vetting is None:
+        return make_records(run, plan, ids, tell), row_columns(plan, ids), None
+    from synthgen.generation.vetter import vetter_in
+
+    judging = vetter_in(run, plan.vetting, directory)
+    chosen = select(partial(make_records, run, plan), ids, plan.n, judging, tell)
+    return chosen.records, {**row_columns(plan, chosen.ids.tolist()), **chosen.columns}, chosen.tally
+
+
+def tally_of(plan: Plan, directory: Path) -> Tally:
+    """What was dropped in all shards of a data set that is being made."""
+    tallies = [_tally_path(directory, shard).read_text(encoding="utf-8") for shard in range(plan.shards)]
+    return sum(map(Tally.from_json, tallies), Tally())
+
+
+def _tally_path(directory: Path, shard: int) -> Path:
+    return directory / _MARKERS / f"{shard:05d}.tally.json"
 
 
 def file_metadata(plan: Plan) -> dict[str, str]:
@@ -97,10 +131,10 @@ def write_shard(
     """Make and write one shard, and record that it is complete."""
     ids = plan.ids(shard)
     writer: Writer = registry.create("writers", plan.format, plan.modality)
-    records = make_records(run, plan, ids, tell)
-    files = writer.write(
-        directory, shard, plan.shards, records, row_columns(plan, ids), run.schema, file_metadata(plan)
-    )
+    records, columns, tally = shard_records(run, plan, directory, shard, tell)
+    files = writer.write(directory, shard, plan.shards, records, columns, run.schema, file_metadata(plan))
+    if tally is not None:
+        write_text(_tally_path(directory, shard), tally.to_json())
     mark(directory, shard, files)
     event = {
         "directory": str(directory),

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from synthgen.api import Records, Schema, Source, WrittenFile
+from synthgen.api import ROW_COLUMNS, Records, Schema, Source, WrittenFile
 from synthgen.data.source import ArraySource
 from synthgen.errors import DataError
 from synthgen.io.atomic import write_text, written
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["CsvWriter", "ParquetWriter", "TableReader", "source_of"]
 
 _BESIDE = "columns.json"
-_OURS = ("sample_id", "seed", "guidance", "origin")
 _USUAL = ("label", "class", "target", "y")
 _SUFFIXES = (".csv", ".tsv", ".parquet")
 _MOST_CLASSES = 20
@@ -71,7 +70,8 @@ def source_of(
                 notes.append(f"{int((~kept).sum())} rows without a label were left out")
                 frame = frame[kept]
             names = frame[beside].astype(str)
-    out = {*leave, *_OURS, *filter(None, (group, None if target else label, f"{label}_name"))}
+    ours = ROW_COLUMNS if "sample_id" in frame.columns else ()
+    out = {*leave, *ours, *filter(None, (group, None if target else label, f"{label}_name"))}
     body = frame.drop(columns=[name for name in frame.columns if name in out]).reset_index(drop=True)
     if known is None:
         columns, left_out = describe_columns(body)
