@@ -170,8 +170,7 @@ def score(
     unseen = np.setdiff1d(opened.split.holdout, calibration)
     normals = check_calibration(scorer, own, unseen, column)
     summary = _summary(table, scorer, truth, column=column, seed=seed, unseen=normals)
-    if len(model.schema.channels) > 1 and oddest:
-        oddest = with_channels(scorer, own, kept_calibration, oddest)
+    oddest = with_channels(scorer, oddest)
     blocks_note = describe_blocks(len(scorer.blocks), scorer.calibration_size)
     notes = (calibration_note, blocks_note, truth.note, *source.notes)
     summary = replace(

@@ -198,10 +198,12 @@ class MapCalibration:
     """Standard deviation of the Gaussian, in positions."""
     maxima: NDArray[np.float64]
     """(n,) largest value of each calibration map; records other than those behind mean and scale."""
+    apart: int = 0
+    """So many first axes of `spatial` are not smoothed over, such as channels."""
 
     @classmethod
-    def fit(cls, residuals: NDArray[np.floating]) -> Self:
-        """Learn from calibration residuals `(n, K, *spatial)`, n >= 2.
+    def fit(cls, residuals: NDArray[np.floating], *, apart: int = 0) -> Self:
+        """Learn from calibration residuals `(n, K, *spatial)`, n >= 2; `apart` of the axes are not smoothed over.
 
         Half of them give location and scale, the other half the maxima.
         """
@@ -212,15 +214,15 @@ class MapCalibration:
         floor = variance.mean(axis=spatial, keepdims=True)  # positions that hardly vary borrow the level's variance
         scale = np.sqrt(0.5 * (variance + floor))
         scale = np.where(scale > 0, scale, 1.0)
-        smoothing = float(np.clip(max(residuals.shape[2:]) / 32, 0.5, 4.0))
-        unfinished = cls(mean, scale, smoothing, np.empty(0))
+        smoothing = float(np.clip(max(residuals.shape[2 + apart :]) / 32, 0.5, 4.0))
+        unfinished = cls(mean, scale, smoothing, np.empty(0), apart)
         maxima = unfinished(even).reshape(len(even), -1).max(axis=1)
-        return cls(mean, scale, smoothing, maxima)
+        return cls(mean, scale, smoothing, maxima, apart)
 
     def __call__(self, residuals: NDArray[np.floating]) -> NDArray[np.float64]:
         """Maps `(n, *spatial)` of residuals `(n, K, *spatial)`."""
         z = ((residuals - self.mean) / self.scale).mean(axis=1)
-        widths = (0.0, *(self.smoothing for _ in range(z.ndim - 1)))
+        widths = (0.0,) * (1 + self.apart) + (self.smoothing,) * (z.ndim - 1 - self.apart)
         return np.asarray(ndimage.gaussian_filter(z, widths, mode="nearest"), dtype=np.float64)
 
     def threshold(self, alpha: float = 0.05) -> float:

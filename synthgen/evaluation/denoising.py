@@ -70,6 +70,8 @@ class Restoration:
     """(N, K, *S) mean over channels; 0 at a position without any observed value."""
     channels: NDArray[np.float32]
     """(N, K, C) mean over positions; 0 for a channel without any observed value."""
+    cells: NDArray[np.float32] | None = None
+    """(N, K, C, *S) squared residuals, 0 where nothing is observed; where asked for."""
 
 
 @torch.no_grad()
@@ -82,6 +84,7 @@ def restore(
     repeats: int = 4,
     batch_size: int = 256,
     conditions: Mapping[str, torch.Tensor] | None = None,
+    cells: bool = False,
 ) -> Restoration:
     """Denoising errors of N records at K noise levels, with where they are; levels and noises share the network calls.
 
@@ -93,6 +96,7 @@ def restore(
         repeats: noises a level, even; `len(sigmas) * repeats` evaluations a record.
         batch_size: rows of one network call.
         conditions: name -> tensor with N rows; a missing name, and None, is the learned null.
+        cells: keep the residual of every value.
     """
     device = device_of(denoiser, batch.x)
     n, channels, spatial = len(batch.x), batch.x.shape[1], tuple(batch.x.shape[2:])
@@ -100,6 +104,7 @@ def restore(
     errors = np.empty((n, levels))
     maps = np.empty((n, levels, *spatial), dtype=np.float32)
     by_channel = np.empty((n, levels, channels), dtype=np.float32)
+    kept = np.empty((n, levels, channels, *spatial), dtype=np.float32) if cells else None
     noises = torch.stack([antithetic_noises(seed, k, repeats, batch.x.shape[1:]) for k in range(levels)]).to(device)
     scale = torch.tensor([float(sigma) for sigma in sigmas], device=device)  # (K,)
     scaled = scale.reshape(-1, *[1] * (noises.ndim - 1)) * noises  # (K, R, C, *S)
@@ -120,11 +125,13 @@ def restore(
             }
             clean = denoiser(noisy, sigma, told).reshape(len(x), k, repeats, *x.shape[1:])
             squared = (clean - x[:, None, None]).square().mean(dim=2) * weight[:, None]  # (b, k, C, *S)
+            if kept is not None:
+                kept[rows, some] = squared.cpu().numpy()
             flat, counted = squared.flatten(3), weight[:, None].flatten(3)
             errors[rows, some] = (flat.double().sum((2, 3)) / counted.double().sum((2, 3))).cpu().numpy()
             maps[rows, some] = (squared.sum(dim=2) / weight[:, None].sum(dim=2).clamp_min(1e-12)).cpu().numpy()
             by_channel[rows, some] = (flat.sum(dim=3) / counted.sum(dim=3).clamp_min(1e-12)).cpu().numpy()
-    return Restoration(errors, maps, by_channel)
+    return Restoration(errors, maps, by_channel, kept)
 
 
 def device_of(denoiser: AnyDenoiser, x: torch.Tensor) -> torch.device:

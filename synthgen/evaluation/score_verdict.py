@@ -51,6 +51,8 @@ class Oddity:
     """`(*spatial)`: z-scored residuals, smoothed."""
     channels: Mapping[str, float] = field(default_factory=dict)
     """Channel -> how much worse than usual it is restored, mean z; empty where there is one channel."""
+    cells: NDArray[np.float64] | None = None
+    """`(C, *spatial)`: the same by channel, where there are several."""
     p: float = math.nan
     q: float = math.nan
     flagged: bool = False

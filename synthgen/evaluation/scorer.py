@@ -57,6 +57,7 @@ _FIT_RECORDS = 5000  # most training records that the classical detectors see; t
 _FIT_VALUES = 2**24  # and most values in them
 _CALIBRATION_RECORDS = 2000
 _FEWEST_CALIBRATION_RECORDS = 8
+_KEPT_RECORDS = 100
 _MAP_VALUES = 2**25  # residual values kept while maps are calibrated, 128 MiB
 _PIECE_VALUES = 2**23  # residual values of one piece, 32 MiB
 _CALL_VALUES = 2**18  # encoded values of one network call, as far as that leaves 32 to 2,048 rows
@@ -161,6 +162,8 @@ class CalibratedScorer:
         """(n_cal,) block of each calibration record; see `synthgen.evaluation.blocks`."""
         self.calibration: dict[str, NDArray[np.float64]] = {}
         """Detector -> (n_cal,) scores of the calibration records."""
+        self.some_calibrating: Records | None = None
+        """A few of those records, once fitted."""
 
     @property
     def evaluations(self) -> int:
@@ -227,6 +230,7 @@ class CalibratedScorer:
         values = np.concatenate(measured)
         usable = np.flatnonzero(np.isfinite(values).all(axis=1))
         calibrating = Records.concatenate(read).take(usable)
+        self.some_calibrating = calibrating.take(slice(0, _KEPT_RECORDS))
         remembered = self._remember(training, calibrating, independent=source.groups is None)
         self._scale = Scale.fit(values[usable], two_sided=self.family.two_sided)
         self._kernel_scale = Scale.fit(remembered)

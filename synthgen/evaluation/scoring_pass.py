@@ -13,7 +13,7 @@ import pandas as pd
 from synthgen.api import Records
 from synthgen.evaluation.blocks import blocks_of
 from synthgen.evaluation.calibration import Uniformity, benjamini_hochberg, uniformity
-from synthgen.evaluation.denoising import restore
+from synthgen.evaluation.channels import ChannelMaps, has_channels
 from synthgen.evaluation.score_verdict import Oddity
 from synthgen.evaluation.scorer import CalibratedScorer, pieces
 
@@ -26,11 +26,10 @@ if TYPE_CHECKING:
     from synthgen.evaluation.overlap import Overlap
     from synthgen.evaluation.truth import Truth
 
-__all__ = ["assemble", "channel_oddness", "check_calibration", "score_records", "with_channels", "with_p"]
+__all__ = ["assemble", "check_calibration", "score_records", "with_channels", "with_p"]
 
 _MAPS = 16
 _HOLDOUT_RECORDS = 300
-_CHANNEL_RECORDS = 100
 
 
 def score_records(
@@ -120,50 +119,19 @@ def assemble(
     return table
 
 
-def channel_oddness(
-    scorer: CalibratedScorer, own: Source, calibration: NDArray[np.int64], records: Records
-) -> NDArray[np.float64]:
-    """How much worse than usual each encoded channel is restored, `(n, C)`: mean z of log errors over the noise levels.
-
-    Args:
-        scorer: fitted.
-        own: the run's data.
-        calibration: positions of calibration records in it, of which at most 100 are used.
-        records: those in question.
-    """
-    some = own.read(calibration[:: max(1, -(-len(calibration) // _CHANNEL_RECORDS))])
-    logs = []
-    for part in (some, records):
-        batch = scorer.model.codec.encode(part)
-        found = restore(
-            scorer.model.denoiser,
-            batch,
-            scorer.setting.sigmas,
-            seed=scorer.setting.seed,
-            repeats=2,
-            batch_size=scorer.setting.batch_size,
-        )
-        logs.append(np.log(np.maximum(found.channels.astype(np.float64), 1e-12)))
-    usual, odd = logs
-    spread = usual.std(axis=0)
-    return np.asarray(((odd - usual.mean(axis=0)) / np.where(spread > 0, spread, 1.0)).mean(axis=1))
-
-
 def with_p(item: Oddity, table: pd.DataFrame) -> Oddity:
     """The record with its p-value, q-value and flag."""
     row = table.iloc[item.id]
     return replace(item, p=float(row["p"]), q=float(row["q"]), flagged=bool(row["flagged"]))
 
 
-def with_channels(
-    scorer: CalibratedScorer, own: Source, calibration: NDArray[np.int64], oddest: Sequence[Oddity]
-) -> list[Oddity]:
-    """The oddest records with the name of the channel that is worst restored, where tensors have a channel for each."""
-    names = [channel.name for channel in scorer.model.schema.channels]
-    if scorer.model.schema.shape[0] != len(names):
+def with_channels(scorer: CalibratedScorer, oddest: Sequence[Oddity]) -> list[Oddity]:
+    """The oddest records with how odd each channel is, and where, if tensors have a channel for each."""
+    if not oddest or not has_channels(scorer):
         return list(oddest)
-    found = channel_oddness(scorer, own, calibration, Records.concatenate([item.record for item in oddest]))
+    names = [channel.name for channel in scorer.model.schema.channels]
+    odd, cells = ChannelMaps.fit(scorer)(Records.concatenate([item.record for item in oddest]))
     return [
-        replace(item, channels={name: float(z) for name, z in zip(names, row, strict=True)})
-        for item, row in zip(oddest, found, strict=True)
+        replace(item, channels={name: float(z) for name, z in zip(names, row, strict=True)}, cells=heat)
+        for item, row, heat in zip(oddest, odd, cells, strict=True)
     ]

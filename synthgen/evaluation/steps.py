@@ -16,12 +16,15 @@ import numpy as np
 
 from synthgen.api import Records
 from synthgen.errors import DataError, UsageError
+from synthgen.evaluation.channels import ChannelMaps, has_channels
 from synthgen.evaluation.scorer import CalibratedScorer, pieces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["StepScores", "score_steps"]
+__all__ = ["StepScores", "score_steps", "window_length"]
+
+_WINDOWS, _LONGEST = 8, 128
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,22 @@ class StepScores:
     """Detector -> `(T,)`, from the scores of windows."""
     map: NDArray[np.float64]
     """`(T,)`, from the residuals at each step."""
+    channels: NDArray[np.float64] | None = None
+    """`(C, T)`, the same for each channel by itself; None where there is one."""
+
+
+def window_length(training_steps: int, period: int = 1) -> int:
+    """How long the windows of one long series should be: as long as leaves eight side by side in its training part.
+
+    Anomalies are often far longer than a period, and no short window of such a range is odd by itself. So the period
+    is the least, the training part decides, and 128 steps are the most.
+
+    Args:
+        training_steps: length of the part that is known to be normal.
+        period: the series' usual period, see `synthgen.evaluation.volume.period`.
+    """
+    most = max(2, training_steps // _WINDOWS)
+    return int(min(most, max(_LONGEST, period)))
 
 
 def score_steps(scorer: CalibratedScorer, values: NDArray[np.floating], *, stride: int | None = None) -> StepScores:
@@ -59,6 +78,8 @@ def score_steps(scorer: CalibratedScorer, values: NDArray[np.floating], *, strid
     weight = np.hanning(length + 2)[1:-1]
     covered = np.zeros(steps)
     mapped = np.zeros(steps)
+    by_channel = ChannelMaps.fit(scorer) if has_channels(scorer) else None
+    cells = np.zeros((channels, steps))
     sums: dict[str, NDArray[np.float64]] = {}
     for piece in pieces(starts, scorer.model.schema, scorer.setting.levels):
         cut = np.stack([values[:, start : start + length] for start in piece]).astype(np.float32)
@@ -70,10 +91,14 @@ def score_steps(scorer: CalibratedScorer, values: NDArray[np.floating], *, strid
         }
         found = scorer.score(Records(columns))
         heat = scorer.maps(found.residuals)
+        odd = None if by_channel is None else by_channel(Records(columns))[1]
         for row, start in enumerate(piece):
             place = slice(int(start), int(start) + length)
             covered[place] += weight
             mapped[place] += weight * heat[row]
+            if odd is not None:
+                cells[:, place] += weight * odd[row]
             for name, scores in found.scores.items():
                 sums.setdefault(name, np.zeros(steps))[place] += weight * scores[row]
-    return StepScores({name: total / covered for name, total in sums.items()}, mapped / covered)
+    mean = {name: total / covered for name, total in sums.items()}
+    return StepScores(mean, mapped / covered, None if by_channel is None else cells / covered)

@@ -7,7 +7,7 @@ import pytest
 
 import synthgen
 from synthgen.errors import DataError, UsageError
-from synthgen.evaluation.steps import score_steps
+from synthgen.evaluation.steps import score_steps, window_length
 
 WINDOW = 16
 
@@ -58,3 +58,24 @@ def test_short_series_and_wide_strides_are_refused(scorer):
         score_steps(scorer, sine(10, 0))
     with pytest.raises(UsageError, match="use 8 at most"):
         score_steps(scorer, sine(100, 0), stride=9)
+
+
+def test_the_map_of_channels_shows_which_channel_stands_still():
+    series = np.concatenate([sine(1200, 3), sine(1200, 4)[:, ::-1]])
+    windows = np.stack([series[:, start : start + WINDOW] for start in range(0, 1200 - WINDOW, 5)])
+    overrides = {"network": {"width": 16, "blocks": 1, "multipliers": [1, 2]}}
+    fitted = synthgen.Scorer("timeseries", samples=4_000, overrides=overrides).fit(windows).calibrated_
+    faulty = np.concatenate([sine(200, 5), sine(200, 6)[:, ::-1]])
+    faulty[1, 100:112] = 0.9
+    found = score_steps(fitted, faulty)
+    assert found.channels.shape == (2, 200)
+    channel, step = np.unravel_index(found.channels.argmax(), found.channels.shape)
+    assert channel == 1
+    assert 95 <= step < 117
+
+
+@pytest.mark.parametrize(
+    ("steps", "period", "length"), [(1007, 6, 125), (623, 247, 77), (5000, 1, 128), (5000, 200, 200)]
+)
+def test_windows_are_long_enough_for_long_anomalies_and_short_enough_to_calibrate(steps, period, length):
+    assert window_length(steps, period) == length
