@@ -89,6 +89,14 @@ def generate(
             metavar="S", help="Share of the noise that --from puts on: 0.4; 1 is all.", rich_help_panel=_STARTING
         ),
     ] = None,
+    inpaint: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MASKS|box",
+            help="Draw only this part of --from anew: white in mask images, or a random box.",
+            rich_help_panel=_STARTING,
+        ),
+    ] = None,
     check: Annotated[
         bool,
         typer.Option(
@@ -165,7 +173,7 @@ def generate(
             format=chosen_format,
             out=out,
             shards=shards,
-            given=_given(given, strength),
+            given=_given(given, strength, inpaint),
             check=check,
             drop_inconsistent=drop_inconsistent,
             keep_best=keep_best,
@@ -238,15 +246,18 @@ def _sampling(assignments: list[str] | None) -> dict[str, Any]:
     return dict(asked.get("sampling", {}))
 
 
-def _given(path: str | None, strength: float | None) -> Given | None:
+def _given(path: str | None, strength: float | None, regions: str | None) -> Given | None:
     """The records that --from names."""
     if path is None:
-        if strength is not None:
-            raise UsageError("--strength says how far --from goes", hint="Add --from with a file or folder of records.")
+        for option, value in (("--strength", strength), ("--inpaint", regions)):
+            if value is not None:
+                raise UsageError(
+                    f"{option} says what is done with --from", hint="Add --from with a file or folder of records."
+                )
         return None
     from synthgen.generation.given import Given
 
-    return Given(path) if strength is None else Given(path, strength)
+    return Given(path, strength, regions)
 
 
 def _counts(texts: list[str] | None) -> dict[str, int]:

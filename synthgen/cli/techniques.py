@@ -143,6 +143,8 @@ OFFERED: tuple[Offered, ...] = tuple(
         ("given records", (
             ("variation of given records", "synthgen generate --from", "noised part of the way and sampled from there",
              "meng2022sdedit"),
+            ("inpainting", "synthgen generate --from PATH --inpaint MASKS", "a region drawn anew, the rest to the bit",
+             "lugmayr2022repaint rozet2024mmps saharia2022palette"),
         )),
         ("network", (
             ("U-Net", "network.name=unet", "images and series of any size", "ronneberger2015unet"),

@@ -6,6 +6,9 @@ and sampling goes on from there: the stronger the noise, the further the result 
 of a data set starts from given record i mod m, its noise is that of (seed, i), so the whole stays a function of
 (plan, i) alone.
 
+With regions, only what is inside them is drawn; what is outside is known to the denoiser, as in
+`synthgen.generation.imputing`, and kept exactly.
+
 Source: Meng et al. 2022, "SDEdit", arXiv:2108.01073.
 """
 
@@ -20,23 +23,31 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthgen.api import Batch, Codec, Records, Source
+from synthgen.api import Batch, Records, Source
 from synthgen.config import DataConfig
 from synthgen.data.attributes import recoded
 from synthgen.data.opening import check_same_kind, open_alike, open_source, relabel
+from synthgen.diffusion.denoiser import AnyDenoiser
 from synthgen.errors import DataError, UsageError
+from synthgen.generation.imputing import Method, chosen_method, knowing
+from synthgen.generation.regions import BOX, boxes, region_hash, regions
 from synthgen.io.run import Run
 
-__all__ = ["VARIATION", "Given", "GivenPlan", "Start", "given_plan", "tail"]
+__all__ = ["INPAINTING", "VARIATION", "Given", "GivenPlan", "Start", "given_plan", "kept", "tail"]
 
 VARIATION = "variation"
 """Use of given records: noise each one and sample from there."""
 
+INPAINTING = "inpainting"
+"""Use of given records: draw a region of each one anew."""
+
 _STRENGTH = 0.4
 _PIECE = 512
+_PICTURE = 3
 _OPEN_AT_ONCE = 4
 
 
@@ -47,10 +58,13 @@ class Given:
     Args:
         path: a file, folder or demo set that the run's modality reads.
         strength: share of the noise grid that is sampled again, in (0, 1]; 1 keeps next to nothing of what is given.
+            None: 0.4; with regions 1, and then what they hide is not read.
+        regions: draw only this part anew: `box`, a mask image or a folder of them (white is drawn anew, black kept).
     """
 
     path: Path | str
-    strength: float = _STRENGTH
+    strength: float | None = None
+    regions: Path | str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,11 +75,23 @@ class Start:
         x: at the noise level `sigmas[0]`, `(B, C, *spatial)`.
         sigmas: levels still to come, `(K + 1,)`.
         conditions: name -> tensor, as the given records have them.
+        clean: the encoded given records, where part of them is known.
+        known: boolean, x's shape: what of them stays.
+        method: how the denoiser learns of it.
     """
 
     x: Tensor
     sigmas: Tensor
     conditions: dict[str, Tensor]
+    clean: Tensor | None = None
+    known: Tensor | None = None
+    method: Method = "auto"
+
+    def informed(self, denoiser: AnyDenoiser) -> AnyDenoiser:
+        """The denoiser, told of what is known."""
+        if self.clean is None or self.known is None:
+            return denoiser
+        return knowing(denoiser, self.clean, self.known, self.method)
 
 
 @dataclass(frozen=True)
@@ -76,8 +102,11 @@ class GivenPlan:
         data: how they are read; the path is absolute but for demo sets.
         sha256: of the records that the data set uses, decoded.
         records: how many there are (m).
-        use: what is done with them; `variation` here.
+        use: what is done with them; `variation` or `inpainting` here.
         strength: see `Given`.
+        regions: `box`, or the absolute path of mask images; empty without.
+        regions_sha256: of the mask images.
+        method: of inpainting, see `synthgen.generation.imputing`.
     """
 
     data: DataConfig
@@ -85,6 +114,9 @@ class GivenPlan:
     records: int
     use: str = VARIATION
     strength: float = _STRENGTH
+    regions: str = ""
+    regions_sha256: str = ""
+    method: Method = "auto"
 
     def to_json(self) -> dict[str, Any]:
         """For `plan.json`."""
@@ -117,22 +149,41 @@ class GivenPlan:
         """
         return _opened(self, modality).read(self.positions(sample_ids))
 
-    def encoded(self, run: Run, codec: Codec, sample_ids: Sequence[int], labels: NDArray[np.int64] | None) -> Batch:
-        """The same as tensors, with these labels (index into the run's) in place of their own."""
+    def recast(self, run: Run, sample_ids: Sequence[int], labels: NDArray[np.int64] | None) -> Records:
+        """The same as the run counts its categories, with these labels (index into the run's) in place of their own."""
         records = self.read(run.schema.modality, sample_ids)
-        columns = recoded(records.columns, _opened(self, run.schema.modality).schema, run.schema)
-        return codec.encode(Records(columns, labels))
+        return Records(recoded(records.columns, _opened(self, run.schema.modality).schema, run.schema), labels)
 
-    def start(self, batch: Batch, sigmas: Tensor, noise: Tensor) -> Start:
+    def start(self, batch: Batch, sigmas: Tensor, noise: Tensor, anew: NDArray[np.bool_] | None = None) -> Start:
         """Where sampling starts for encoded given records.
 
         Args:
-            batch: from `encoded`.
+            batch: of the given records, with the labels asked for.
             sigmas: the whole grid, `(steps + 1,)`.
             noise: standard normal, of the shape of `batch.x`.
+            anew: from `anew`.
         """
-        rest = tail(sigmas, self.strength)
-        return Start(batch.x.to(noise.device) + float(rest[0]) * noise, rest, batch.conditions)
+        rest, clean = tail(sigmas, self.strength), batch.x.to(noise.device)
+        if anew is None:
+            return Start(clean + float(rest[0]) * noise, rest, batch.conditions)
+        known = ~torch.from_numpy(anew)[:, None].expand_as(clean).to(noise.device)
+        seen = torch.where(known, clean, 0.0) if self.strength == 1 else clean
+        return Start(seen + float(rest[0]) * noise, rest, batch.conditions, clean, known, self.method)
+
+    def anew(self, size: Sequence[int], seed: int, sample_ids: Sequence[int]) -> NDArray[np.bool_] | None:
+        """True where records are drawn anew, `(N, H, W)`; None where that is everywhere.
+
+        Args:
+            size: height and width.
+            seed: of the data set.
+            sample_ids: which records.
+        """
+        if not self.regions:
+            return None
+        height, width = size
+        if self.regions == BOX:
+            return boxes((height, width), seed, sample_ids)
+        return regions(self.regions, self.regions_sha256, (height, width), self.records, self.positions(sample_ids))
 
     def describe(self) -> dict[str, Any]:
         """For `provenance.json`."""
@@ -142,39 +193,80 @@ class GivenPlan:
             "records": self.records,
             "use": self.use,
             "strength": self.strength,
+            **({"regions": self.regions, "method": self.method} if self.regions else {}),
         }
 
     def sentence(self) -> str:
         """For the card."""
+        where = "a box of it" if self.regions == BOX else f"what `{Path(self.regions).name}` marks"
+        how = (
+            f"{where} was drawn anew, the rest is as it was given"
+            if self.regions
+            else f"noised to strength {self.strength:g} and sampled from there"
+        )
         return (
             f"Each record was made from one of {self.records:,} given records (`{Path(self.data.path).name}`; column "
-            f"`source_id`, counted from 0): noised to strength {self.strength:g} and sampled from there. They resemble "
-            "what was given, and are as confidential as it is."
+            f"`source_id`, counted from 0): {how}. They resemble what was given, and are as confidential as it is."
         )
 
 
-def given_plan(run: Run, given: Given | Path | str, n: int | None) -> GivenPlan:
+def given_plan(run: Run, given: Given | Path | str, n: int | None, *, sampler: str) -> GivenPlan:
     """Open and hash given records.
 
     Args:
         run: whose codec takes them.
         given: the request; a path stands for a variation of the usual strength.
         n: records of the data set; None: as many as are given.
+        sampler: its name; `repaint` keeps what is known by repeating steps instead of by gradients.
 
     Raises:
-        UsageError: an impossible strength, or records of another modality.
+        UsageError: an impossible strength, records of another modality, or regions that do not fit them.
         DataError: nothing that can be read, or records that do not fit the run.
     """
     asked = given if isinstance(given, Given) else Given(given)
-    if not 0 < asked.strength <= 1:
-        raise UsageError(f"strength is {asked.strength:g}: it lies above 0 and is at most 1")
+    usual = _STRENGTH if asked.regions is None else 1.0
+    strength = usual if asked.strength is None else asked.strength
+    if not 0 < strength <= 1:
+        raise UsageError(f"strength is {strength:g}: it lies above 0 and is at most 1")
     path = Path(asked.path).expanduser()
     options = run.config.data.model_copy(update={"path": str(path.absolute()) if path.exists() else str(asked.path)})
     source, options = open_alike(run.schema, options)
     check_same_kind(source.schema, run.schema)
     used = len(source) if n is None else min(n, len(source))
     run.codec().encode(source.read(np.arange(1)))  # what does not fit is said before anything is written
-    return GivenPlan(options, _content(source, used), len(source), strength=asked.strength)
+    plan = GivenPlan(options, _content(source, used), len(source), strength=strength)
+    if asked.regions is None:
+        return plan
+    if len(run.schema.shape) != _PICTURE:
+        raise UsageError(
+            f"regions are parts of pictures, and the run makes records of shape {run.schema.shape}",
+            hint="In Python, synthgen.generation.imputing.impute fills in any record.",
+        )
+    method = chosen_method(run, "replaced" if sampler == "repaint" else "auto")
+    plan = dataclasses.replace(plan, use=INPAINTING, regions=str(asked.regions), method=method)
+    if plan.regions != BOX:
+        where = Path(asked.regions).expanduser()
+        digest = region_hash(where, plan.records)
+        plan = dataclasses.replace(plan, regions=str(where.absolute()), regions_sha256=digest)
+        for begin in range(used):  # every mask is looked at before anything is written
+            plan.anew(run.schema.shape[1:], 0, [begin])
+    return plan
+
+
+def kept(records: Records, given: Records, anew: NDArray[np.bool_]) -> Records:
+    """The records with everything outside the regions as it was given, to the bit.
+
+    Args:
+        records: as drawn; columns aligned with the picture are `(N, H, W)` or `(N, H, W, C)`.
+        given: what they were made from.
+        anew: `(N, H, W)`.
+    """
+    columns = {}
+    for name, column in records.columns.items():
+        aligned = column.shape[: anew.ndim] == anew.shape
+        inside = anew.reshape(*anew.shape, *[1] * (column.ndim - anew.ndim)) if aligned else anew
+        columns[name] = np.where(inside, column, given[name]) if aligned else column
+    return dataclasses.replace(records, columns=columns)
 
 
 def tail(sigmas: Tensor, strength: float) -> Tensor:

@@ -26,7 +26,7 @@ from synthgen.nn.context import CONTEXT, told
 from synthgen.seeding import standard_normal
 from synthgen.training.precision import choose_device
 
-__all__ = ["Method", "chosen_method", "fill", "impute", "knows_context"]
+__all__ = ["Method", "chosen_method", "fill", "impute", "knowing", "knows_context"]
 
 Method = Literal["auto", "context", "guided", "replaced"]
 """How what is not known is drawn; `auto` is `context` where the run was trained so, else `guided`."""
@@ -126,11 +126,6 @@ def fill(
     update = {"steps": steps or _STEPS[chosen], "grid": "log", "sigma_min": None}
     options = run.config.sampling.model_copy(update=update)
     sigmas = noise_levels(run.config.noise, options, sampler)
-    wrap: Callable[[AnyDenoiser, Tensor, Tensor], AnyDenoiser] = {
-        "context": _Informed,
-        "guided": Reconstructed,
-        "replaced": Replaced,
-    }[chosen]
     network = run.denoiser().to(device)
     numbers = list(range(len(x))) if ids is None else list(ids)
     parts = []
@@ -139,7 +134,7 @@ def fill(
         here, given = x[rows].to(device), known[rows].to(device)
         with torch.no_grad():
             filled = sampler.solve(
-                wrap(network, here, given),
+                knowing(network, here, given, chosen),
                 draw("impute", 0) * float(sigmas[0]) + torch.where(given, here, 0.0),
                 sigmas,
                 conditions={name: value[rows].to(device) for name, value in conditions.items()},
@@ -148,6 +143,23 @@ def fill(
             )
         parts.append(torch.where(given, here, filled).cpu())
     return torch.cat(parts) if parts else x
+
+
+def knowing(denoiser: AnyDenoiser, x: Tensor, known: Tensor, method: Method) -> AnyDenoiser:
+    """The denoiser that knows part of the encoded records.
+
+    Args:
+        denoiser: any denoiser.
+        x: encoded records `(B, C, *spatial)`; what is not known is not read.
+        known: boolean, x's shape.
+        method: from `chosen_method`.
+    """
+    wrap: dict[str, Callable[[AnyDenoiser, Tensor, Tensor], AnyDenoiser]] = {
+        "context": _Informed,
+        "guided": Reconstructed,
+        "replaced": Replaced,
+    }
+    return wrap[method](denoiser, x, known)
 
 
 class _Informed(nn.Module):

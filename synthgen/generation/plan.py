@@ -172,9 +172,7 @@ def make_plan(
     wanted = settle(conditions, run.schema)
     label_plan = _label_plan(run, n, labels, balance, counts, wanted, own=given is not None)
     total = int(sum(label_plan.values)) if label_plan.mode == "counts" else n
-    start = None if given is None or (total is not None and total < 1) else given_plan(run, given, total)
-    total = start.records if total is None and start is not None else total
-    if total is None or total < 1:
+    if (total is None and given is None) or (total is not None and total < 1):
         raise UsageError(f"n is {total}: at least one record is needed", hint="Add --n with a positive number.")
     chosen_format = format or run.modality.formats[0]
     registry.find("writers", chosen_format, run.schema.modality)
@@ -188,6 +186,8 @@ def make_plan(
     check_sampling(run, settled)
     if shards is not None and shards < 1:
         raise UsageError(f"shards is {shards}: at least one is needed")
+    start = None if given is None else given_plan(run, given, total, sampler=settled.sampler)
+    total = total or (start.records if start is not None else 0)
     record_bytes = 4 * int(np.prod(run.schema.shape))
     size = int(np.clip(_SHARD_BYTES // record_bytes, _SMALLEST_SHARD, _LARGEST_SHARD))
     plan = Plan(

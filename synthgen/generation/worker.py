@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from synthgen import registry, seeding
 from synthgen.api import Records, Schema, Writer, WrittenFile
 from synthgen.diffusion.samplers import Sampler
-from synthgen.generation.given import Start
+from synthgen.generation.given import Start, kept
 from synthgen.generation.plan import Plan
 from synthgen.generation.sampling import noise_levels, sampling_denoiser, settings_of
 from synthgen.generation.vetting import Tally, select
@@ -58,6 +58,7 @@ def make_records(run: Run, plan: Plan, sample_ids: Sequence[int], tell: Callable
         places = plan.places(ids)
         labels = plan.label_ids(run.schema.labels, places)
         noise = _noise(plan.seed, "noise", ids, run.schema, device)
+        given, anew = None, None
         if plan.given is None:
             start = Start(
                 noise * float(sigmas[0]),
@@ -65,12 +66,14 @@ def make_records(run: Run, plan: Plan, sample_ids: Sequence[int], tell: Callable
                 run.conditions(labels, seed=plan.seed, sample_ids=places, asked=plan.conditions),
             )
         else:
-            batch = plan.given.encoded(run, codec, places, labels)
+            given = plan.given.recast(run, places, labels)
+            batch = codec.encode(given)
             batch.conditions.update(run.told(plan.conditions, seed=plan.seed, sample_ids=places))
-            start = plan.given.start(batch, sigmas, noise)
+            anew = plan.given.anew(run.schema.shape[1:], plan.seed, places)
+            start = plan.given.start(batch, sigmas, noise, anew)
         with torch.inference_mode(), autocast(device, plan.precision):
             x = sampler.solve(
-                denoiser,
+                start.informed(denoiser),
                 start.x,
                 start.sigmas,
                 conditions={name: values.to(device) for name, values in start.conditions.items()},
@@ -78,6 +81,8 @@ def make_records(run: Run, plan: Plan, sample_ids: Sequence[int], tell: Callable
                 settings=settings_of(plan.sampling),
             )
         records = codec.decode(x.float().cpu(), start.conditions)
+        if given is not None and anew is not None:
+            records = kept(records, given, anew)
         parts.append(dataclasses.replace(records, label=labels))
         if tell is not None:
             tell(len(ids))

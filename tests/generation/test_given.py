@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from synthgen import Given
 from synthgen.errors import DataError, DatasetError, UsageError
 from synthgen.generation import generate, generate_records, verify
 from synthgen.generation.given import tail
 from synthgen.generation.plan import Plan, make_plan
+from synthgen.generation.regions import boxes
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +114,66 @@ def test_card_and_provenance_say_what_was_given_and_a_lost_shard_is_made_again(t
     assert "made from one of 7 given records (`seven.npz`" in (out / "README.md").read_text()
     next(out.glob("data/*.parquet")).unlink()
     assert len(verify(out, repair=True).repaired) == 1
+
+
+@pytest.fixture
+def upper(tmp_path):
+    """A mask image, twice as large as the digits, that marks their upper half."""
+    pixels = np.zeros((16, 16), np.uint8)
+    pixels[:8] = 255
+    Image.fromarray(pixels).save(tmp_path / "upper.png")
+    return tmp_path / "upper.png"
+
+
+@pytest.mark.parametrize("sampler", ["multistep", "repaint"])
+def test_only_the_marked_part_is_drawn_anew(sampler, tiny_run, digits, archive, upper):
+    given = Given(archive, regions=upper)
+    made = generate_records(tiny_run, n=14, given=given, sampler=sampler, steps=4)
+    np.testing.assert_array_equal(made["image"][:, 4:], np.tile(digits["image"], (2, 1, 1, 1))[:, 4:])
+    assert (made["image"][:7, :4] != digits["image"][:, :4]).mean() > 0.2
+    assert (made["image"][:7, :4] != made["image"][7:, :4]).mean() > 0.1
+
+
+def test_what_the_mask_hides_is_not_read(tiny_run, digits, archive, upper, tmp_path):
+    hidden = digits["image"].copy()
+    hidden[:, :4] = 99
+    np.savez(tmp_path / "hidden.npz", X=hidden, y=digits.label)
+    made = [
+        generate_records(tiny_run, given=Given(path, regions=upper), steps=4)["image"]
+        for path in (archive, tmp_path / "hidden.npz")
+    ]
+    np.testing.assert_array_equal(*made)
+
+
+def test_pixels_outside_are_kept_though_their_values_are_none_of_the_models(tiny_run, digits, upper, tmp_path):
+    odd = np.minimum(digits["image"], 254) | 1  # the training digits have 17 grey levels, these are between them
+    np.savez(tmp_path / "odd.npz", X=odd, y=digits.label)
+    made = generate_records(tiny_run, given=Given(tmp_path / "odd.npz", regions=upper), steps=4)
+    np.testing.assert_array_equal(made["image"][:, 4:], odd[:, 4:])
+
+
+def test_a_box_is_drawn_from_seed_and_number(tiny_run, archive):
+    first, again = (generate_records(tiny_run, given=Given(archive, regions="box"), steps=4)["image"] for _ in "ab")
+    np.testing.assert_array_equal(first, again)
+    boxed = boxes((8, 12), 0, range(50))
+    np.testing.assert_array_equal(boxes((8, 12), 0, [33])[0], boxed[33])
+    shares = boxed.mean(axis=(1, 2))
+    assert shares.min() >= 2 * 3 / 96
+    assert shares.max() <= 0.25
+
+
+def test_masks_that_do_not_fit_are_refused(tiny_run, archive, tmp_path):
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    with pytest.raises(UsageError, match="no mask images"):
+        make_plan(tiny_run, n=7, given=Given(archive, regions=folder))
+    for name in ("a.png", "b.png"):
+        Image.fromarray(np.full((8, 8), 255, np.uint8)).save(folder / name)
+    with pytest.raises(UsageError, match="2 masks for 7 given records"):
+        make_plan(tiny_run, n=7, given=Given(archive, regions=folder))
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "black.png")
+    with pytest.raises(DataError, match="marks nothing"):
+        make_plan(tiny_run, n=7, given=Given(archive, regions=tmp_path / "black.png"))
+    Image.fromarray(np.full((8, 20), 255, np.uint8)).save(tmp_path / "long.png")
+    with pytest.raises(DataError, match=r"the mask .*long\.png is 20 x 8"):
+        make_plan(tiny_run, n=7, given=Given(archive, regions=tmp_path / "long.png"))
