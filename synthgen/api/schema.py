@@ -33,13 +33,15 @@ class Condition:
 
     `class`: int64 `(B,)`, -1 is the learned null. `multilabel` (0 or 1 each) and `vector` (continuous values): float32
     `(B, size)`, a row holding NaN is the learned null. `dense`: float32 `(B, size, *spatial)`, aligned with the record;
-    one that holds NaN is the learned null.
+    one that holds NaN is the learned null. `noise`: standard deviation up to which noise is added in training, so that
+    the denoiser forgives a condition that is not quite right (conditioning augmentation, Ho et al. 2022).
     """
 
     name: str
     kind: Literal["class", "multilabel", "vector", "dense"]
     size: int
     dropout: float = 0.1
+    noise: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

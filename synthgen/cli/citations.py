@@ -237,6 +237,18 @@ TECHNIQUES: tuple[Technique, ...] = (
         lambda config: config.modality == "mask",
     ),
     Technique(
+        "ho2022cascaded", "super-resolution in a cascade, noise on its condition",
+        "Jonathan Ho and Chitwan Saharia and William Chan and David J. Fleet and Mohammad Norouzi and Tim Salimans",
+        "Cascaded Diffusion Models for High Fidelity Image Generation",
+        "JMLR 23", 2022, lambda config: config.train.upsample_from is not None,
+    ),
+    Technique(
+        "saharia2021sr3", "small pictures as channels beside the large one",
+        "Chitwan Saharia and Jonathan Ho and William Chan and Tim Salimans and David J. Fleet and Mohammad Norouzi",
+        "Image Super-Resolution via Iterative Refinement",
+        "arXiv:2104.07636", 2021, lambda config: config.train.upsample_from is not None,
+    ),
+    Technique(
         "meng2022sdedit", "variation of given records",
         "Chenlin Meng and Yutong He and Yang Song and Jiaming Song and Jiajun Wu and Jun-Yan Zhu and Stefano Ermon",
         "SDEdit: Guided Image Synthesis and Editing with Stochastic Differential Equations",

@@ -146,6 +146,12 @@ OFFERED: tuple[Offered, ...] = tuple(
             ("inpainting", "synthgen generate --from PATH --inpaint MASKS", "a region drawn anew, the rest to the bit",
              "lugmayr2022repaint rozet2024mmps saharia2022palette"),
         )),
+        ("super-resolution", (
+            ("cascaded super-resolution", "synthgen train --upsample-from RUN", "a second run enlarges the first one's",
+             "ho2022cascaded saharia2021sr3"),
+            ("conditioning augmentation", "Condition(noise=0.3)", "noise on a condition, so that mistakes are forgiven",
+             "ho2022cascaded"),
+        )),
         ("network", (
             ("U-Net", "network.name=unet", "images and series of any size", "ronneberger2015unet"),
             ("diffusion transformer", "network.name=dit", "patches of series, attention by axis", "peebles2023dit"),

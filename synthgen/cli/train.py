@@ -64,6 +64,10 @@ def train(
         Path | None,
         typer.Option("--continue", metavar="RUN", help="Learn --data beside what RUN knows; say what it forgot."),
     ] = None,
+    upsample_from: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Super-resolution: learn to enlarge what RUN makes to the size of --data."),
+    ] = None,
     dp_epsilon: Annotated[
         float | None,
         typer.Option(metavar="E", help="Differential privacy: how much one record may show.", rich_help_panel=_PRIVACY),
@@ -149,6 +153,7 @@ def train(
             "train.minutes": minutes,
             "train.samples": samples,
             "train.seed": seed,
+            "train.upsample_from": None if upsample_from is None else str(upsample_from),
             "train.dp_epsilon": dp_epsilon,
             "train.dp_delta": dp_delta,
             "train.dp_public": dp_public,

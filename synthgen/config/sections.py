@@ -160,6 +160,9 @@ class TrainConfig(Section):
     threads: int | None = Field(None, ge=1, description="CPU threads; unset: all physical cores")
     held_out_every: int = Field(10, ge=1, description="held-out loss is measured this many times in a run")
     checkpoint_seconds: float = Field(30.0, gt=0, description="seconds between checkpoints")
+    upsample_from: str | None = Field(
+        None, description="image: a run whose pictures this one enlarges; what it generates starts from them"
+    )
     freeze: tuple[str, ...] = Field((), description="parameters not to train, by pattern, such as down.*; with --init")
     lora_rank: int = Field(0, ge=0, description="with --init: train adapters of this rank beside frozen weights")
     rehearsal: float = Field(0.3, ge=0, lt=1, description="with --continue: share of old records in each batch")

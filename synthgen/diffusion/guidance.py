@@ -36,7 +36,7 @@ from synthgen.api import Condition
 from synthgen.diffusion.denoiser import AnyDenoiser
 from synthgen.errors import UsageError
 
-__all__ = ["AutoGuided", "Ensemble", "Guided", "Thresholded", "drop", "null"]
+__all__ = ["AutoGuided", "Ensemble", "Guided", "Thresholded", "blurred", "drop", "null"]
 
 
 def null(conditions: Mapping[str, Tensor], names: Collection[str] | None = None) -> dict[str, Tensor]:
@@ -47,6 +47,25 @@ def null(conditions: Mapping[str, Tensor], names: Collection[str] | None = None)
         else torch.full_like(value, math.nan if value.is_floating_point() else -1)
         for name, value in conditions.items()
     }
+
+
+def blurred(
+    conditions: Mapping[str, Tensor], specs: Iterable[Condition], generator: torch.Generator
+) -> dict[str, Tensor]:
+    """The conditions with noise on those that ask for it, its deviation uniform in (0, `Condition.noise`) for each row.
+
+    Conditioning augmentation (Ho et al. 2022, arXiv:2106.15282).
+
+    Args:
+        conditions, specs, generator: as in `drop`.
+    """
+    most = {spec.name: spec.noise for spec in specs if spec.noise > 0}
+    noised = dict(conditions)
+    for name in most.keys() & conditions.keys():
+        value = conditions[name]
+        spread = most[name] * torch.rand(len(value), generator=generator).reshape(-1, *[1] * (value.ndim - 1))
+        noised[name] = value + spread.to(value) * torch.randn(value.shape, generator=generator).to(value)
+    return noised
 
 
 def drop(conditions: Mapping[str, Tensor], specs: Iterable[Condition], generator: torch.Generator) -> dict[str, Tensor]:

@@ -68,6 +68,7 @@ def describe(
         "sampler": plan.sampling.sampler,
         "steps": plan.sampling.steps,
         "versions": versions(),
+        **({"upsample_from": run.facts["upsample_from"]} if "upsample_from" in run.facts else {}),
         **more,
     }
     records = [*(file for files in shards for file in files), *whole]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from synthgen import registry, seeding
 from synthgen.api import Records, Schema, Writer, WrittenFile
 from synthgen.diffusion.samplers import Sampler
+from synthgen.generation.cascade import LowResolution
 from synthgen.generation.given import Start, kept
 from synthgen.generation.plan import Plan
 from synthgen.generation.sampling import noise_levels, sampling_denoiser, settings_of
@@ -48,23 +49,37 @@ def make_records(run: Run, plan: Plan, sample_ids: Sequence[int], tell: Callable
         sample_ids: positions in the data set; beyond its end, further candidates for a place.
         tell: called with the number of records of each finished batch.
     """
+    return _made(run, plan, sample_ids, plan.label_ids(run.schema.labels, plan.places(sample_ids)), tell=tell)
+
+
+def _made(
+    run: Run,
+    plan: Plan,
+    sample_ids: Sequence[int],
+    every_label: NDArray[np.int64] | None,
+    told: Mapping[str, torch.Tensor] | None = None,
+    tell: Callable[[int], None] | None = None,
+) -> Records:
+    """The records with these ids, labels (index into the run's) and conditions (None: as the plan has them)."""
     device = choose_device()
     denoiser = sampling_denoiser(run, plan.sampling, device)
     sampler: Sampler = registry.load("samplers", plan.sampling.sampler)
     sigmas = noise_levels(run.config.noise, plan.sampling, sampler, run.facts.get("noise_profile"))
     codec = run.codec()
-    parts = []
+    small = LowResolution(run, plan, _made) if LowResolution.needed(run, plan) else None
+    parts: list[Records] = []
     for ids in _batches(sample_ids, plan.sampling.batch_size):
-        places = plan.places(ids)
-        labels = plan.label_ids(run.schema.labels, places)
+        done, places = sum(map(len, parts)), plan.places(ids)
+        labels = None if every_label is None else every_label[done : done + len(ids)]
         noise = _noise(plan.seed, "noise", ids, run.schema, device)
         given, anew = None, None
         if plan.given is None:
-            start = Start(
-                noise * float(sigmas[0]),
-                sigmas,
-                run.conditions(labels, seed=plan.seed, sample_ids=places, asked=plan.conditions),
-            )
+            if told is None:
+                conditions = run.conditions(labels, seed=plan.seed, sample_ids=places, asked=plan.conditions)
+            else:
+                conditions = {name: values[done : done + len(ids)] for name, values in told.items()}
+            conditions |= {} if small is None else small(ids, labels, conditions)
+            start = Start(noise * float(sigmas[0]), sigmas, conditions)
         else:
             given = plan.given.recast(run, places, labels)
             batch = codec.encode(given)

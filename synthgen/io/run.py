@@ -38,6 +38,7 @@ from synthgen.data.augmentation import augmentation_of
 from synthgen.data.channel_groups import channel_groups
 from synthgen.data.opening import open_source, relabel
 from synthgen.data.split import Split
+from synthgen.data.super_resolution import EnlargingCodec, low_resolution_of
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.levels import levels_condition
 from synthgen.errors import DataError, RunError, SynthgenError
@@ -49,7 +50,7 @@ from synthgen.nn.context import context_condition
 if TYPE_CHECKING:
     import synthgen
 
-__all__ = ["Run", "build_denoiser", "load_tensors", "save_tensors"]
+__all__ = ["Run", "build_denoiser", "codec_of", "load_tensors", "save_tensors"]
 
 
 class Run:
@@ -136,7 +137,7 @@ class Run:
         facts = json.loads((self.path / "codec.json").read_text(encoding="utf-8"))
         tensors = load_tensors(self.path / "codec.safetensors")
         try:
-            return self.modality.codec(self.schema).load_state(facts, tensors)
+            return codec_of(self.modality, self.schema).load_state(facts, tensors)
         except (KeyError, ValueError, TypeError, DataError) as error:
             made_by = self.facts.get("versions", {}).get("synthgen", "another version")
             raise RunError(
@@ -289,6 +290,12 @@ def read_facts(path: Path) -> dict[str, Any]:
     if not isinstance(facts, dict) or not {"status", "modality", "files", "records"} <= facts.keys():
         raise RunError(f"the run {path} is damaged: run.json lacks what every run has")
     return facts
+
+
+def codec_of(modality: Modality, schema: Schema) -> Codec:
+    """A codec for the schema, not yet fitted; where the run enlarges pictures, one that also encodes the small ones."""
+    codec, small = modality.codec(schema), low_resolution_of(schema)
+    return codec if small is None else EnlargingCodec(codec, small)
 
 
 def build_denoiser(config: RunConfig, schema: Schema) -> Denoiser:

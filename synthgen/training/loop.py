@@ -31,7 +31,7 @@ from synthgen.config import NoiseConfig, RunConfig
 from synthgen.data.augmentation import Augmentation
 from synthgen.diffusion.adaptive import AdaptiveDensity
 from synthgen.diffusion.denoiser import Denoiser
-from synthgen.diffusion.guidance import drop
+from synthgen.diffusion.guidance import blurred, drop
 from synthgen.diffusion.levels import CLEAN, LEVELS, by_channel, draw_levels
 from synthgen.diffusion.loss import DenoisingLoss
 from synthgen.errors import TrainingError
@@ -296,7 +296,7 @@ class Trainer:
     def _draw(self, batch: Batch, generator: torch.Generator, noise: NoiseConfig) -> _Draw:
         sigma = draw_sigma(noise, len(batch.x), generator, top=self._noise_top, density=self.adaptive)
         normal = torch.randn(batch.x.shape, generator=generator)
-        conditions = drop(batch.conditions, self.conditions, generator)
+        conditions = drop(blurred(batch.conditions, self.conditions, generator), self.conditions, generator)
         x, observed = batch.x, batch.observed
         if self.augmentation is not None:
             x, observed, vector = self.augmentation(

@@ -18,8 +18,9 @@ from synthgen.data.opening import open_source, relabel
 from synthgen.data.order import Balanced, Graded, Order, Shuffled
 from synthgen.data.quality import Quality, check_quality
 from synthgen.data.split import Split, make_split
+from synthgen.data.super_resolution import enlarging_schema
 from synthgen.errors import ConfigError, DataError
-from synthgen.io.run import Run
+from synthgen.io.run import Run, codec_of
 from synthgen.seeding import generator
 from synthgen.training.continuing import Old, Rehearsed, extended, open_old
 from synthgen.training.encoded import EncodedData
@@ -29,6 +30,7 @@ __all__ = ["Prepared", "lasting_path", "prepare", "preset_of"]
 
 _CHUNK = 1024
 _BANK_ROWS = 20_000
+_BANK_BYTES = 64 << 20
 _DISTANCE_ROWS = 1_000
 _KEPT = ("network", "noise", "loss", "ema", "sampling")  # of a run that is continued
 _FEWEST_SAMPLES, _MOST_SAMPLES, _PASSES = 30_000, 1_000_000, 60
@@ -50,6 +52,7 @@ class Prepared:
     label_counts: list[int]
     quality: Quality
     old: Old | None = None
+    low: Run | None = None
 
 
 def prepare(overrides: Mapping[str, Any], continued: Run | None = None) -> Prepared:
@@ -71,6 +74,11 @@ def prepare(overrides: Mapping[str, Any], continued: Run | None = None) -> Prepa
     split = make_split(source, first.data, first.train.seed)
     schema, opened = source.schema, source
     chosen = modality.configure(schema, len(split.train))
+    low = None if first.train.upsample_from is None else Run.open(first.train.upsample_from)
+    if low is not None:
+        _check_upsampling(first, continued)
+        schema = enlarging_schema(schema, low.schema)
+        overrides = merge(overrides, {"train": {"upsample_from": str(low.path.absolute())}})
     kept: dict[str, Any] = {}
     if continued is not None:
         schema = extended(schema, continued.schema)
@@ -103,10 +111,11 @@ def prepare(overrides: Mapping[str, Any], continued: Run | None = None) -> Prepa
         codec=codec,
         data=data,
         watched=EncodedData(source, split.watched, codec, seed=seed),
-        bank=data.sample(_BANK_ROWS).conditions,
+        bank=_bank(data),
         label_counts=counts,
         quality=check_quality(opened, modality, split, seed=seed),
         old=old,
+        low=low,
     )
 
 
@@ -130,11 +139,26 @@ def lasting_path(modality: Modality, config: RunConfig) -> str:
 
 def _codec(modality: Modality, schema: Schema, source: Source, split: Split, continued: Run | None) -> Codec:
     """Fitted on the training records; of a continued run, as it was fitted then."""
-    codec = modality.codec(schema)
+    codec = codec_of(modality, schema)
     if continued is None:
         return codec.fit(_chunks(source, split.train))
     facts, tensors = continued.codec().state()
     return codec.load_state(facts, tensors)
+
+
+def _bank(data: EncodedData | Rehearsed) -> dict[str, torch.Tensor]:
+    """Conditions of training records, from which generation draws; few where they are as large as the records."""
+    one = data.sample(1).conditions
+    row = sum(value[0].numel() * 4 for value in one.values())
+    return data.sample(max(1, min(_BANK_ROWS, _BANK_BYTES // max(1, row)))).conditions
+
+
+def _check_upsampling(config: RunConfig, continued: Run | None) -> None:
+    """What does not go together with super-resolution."""
+    if config.data.augment:
+        raise ConfigError("augmentation turns pictures but not their small versions", hint="Leave data.augment at 0.")
+    if continued is not None:
+        raise ConfigError("a super-resolution run cannot be continued on new data", hint="Train it anew.")
 
 
 def _chunks(source: Source, indices: NDArray[np.int64]) -> Iterator[Records]:

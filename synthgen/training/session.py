@@ -20,6 +20,7 @@ from synthgen import registry
 from synthgen.api import API_VERSION
 from synthgen.config import dump_toml, merge, resolve
 from synthgen.data.augmentation import augmentation_of
+from synthgen.data.super_resolution import LOW_RESOLUTION
 from synthgen.errors import ConfigError, UsageError
 from synthgen.io.atomic import make_directory, remove_leftovers, sha256_of, write_text
 from synthgen.io.card import run_card, versions
@@ -87,6 +88,11 @@ def _train_in(
             raise ConfigError(
                 "differential privacy starts from fresh weights: those of another run may hold the same records"
             )
+        if dict(overrides.get("train", {})).get("upsample_from"):
+            raise ConfigError(
+                "differential privacy does not cover pictures that are made from those of another run",
+                hint="Leave train.upsample_from away.",
+            )
         return train_privately(path, request, overrides, progress)
     begun = _settled_before(path)
     asked = overrides if begun is None else begun
@@ -133,6 +139,8 @@ class _Session:
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "files": {},
         }
+        if prepared.low is not None:
+            self.facts["upsample_from"] = {"run": str(prepared.low.path.absolute()), "model": prepared.low.fingerprint}
         if self.config.train.threads:
             torch.set_num_threads(self.config.train.threads)
         self.device = choose_device()
@@ -255,7 +263,8 @@ class _Session:
         facts, tensors = p.codec.state()
         write_text(self.path / "codec.json", json.dumps(facts, indent=2))
         save_tensors(self.path / "codec.safetensors", tensors)
-        save_tensors(self.path / "conditions.safetensors", p.bank)
+        small = {name: values for name, values in p.bank.items() if name != LOW_RESOLUTION}  # made anew, never kept
+        save_tensors(self.path / "conditions.safetensors", small)
         write_text(self.path / "quality.json", json.dumps(p.quality.document(), indent=2, ensure_ascii=False))
 
     def _record(self, step: Step) -> None:
