@@ -78,21 +78,25 @@ class Classifier:
     """Trains a `SmallCnn` on uint8 images; deterministic by seed.
 
     Args:
-        classes: number of classes.
+        classes: number of classes, or of other outputs.
         seed: of initialisation, order and shifts.
         steps: optimiser steps.
+        loss: of outputs `(B, classes)` and targets; None: cross-entropy of classes.
     """
 
-    def __init__(self, *, classes: int, seed: int, steps: int = _STEPS) -> None:
+    def __init__(
+        self, *, classes: int, seed: int, steps: int = _STEPS, loss: Callable[[Tensor, Tensor], Tensor] | None = None
+    ) -> None:
         self._classes = classes
+        self._loss = _cross_entropy if loss is None else loss
         self._seed = seed
         self._steps = steps
         self._network: SmallCnn | None = None
         self._mean = torch.zeros(1)
         self._std = torch.ones(1)
 
-    def fit(self, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Classifier:
-        """Train from scratch on images `(N, H, W, C)` with labels `(N,)`."""
+    def fit(self, images: NDArray[np.uint8], labels: NDArray[Any]) -> Classifier:
+        """Train from scratch on images `(N, H, W, C)` with labels `(N,)`, or whatever the loss takes."""
         _, height, width, channels = images.shape
         generator = torch.Generator().manual_seed(self._seed)
         self._mean, self._std = _statistics(images)
@@ -103,12 +107,12 @@ class Classifier:
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, _LEARNING_RATE, total_steps=self._steps, pct_start=0.2
         )
-        targets = torch.from_numpy(labels.astype(np.int64))
+        targets = torch.from_numpy(labels)
         reach = max(1, round(min(height, width) / 14))
         network.train()
         for index in _batches(len(images), self._steps, generator):
             x = _shift(self._normalise(images[index.numpy()]), reach, generator)
-            loss = F.cross_entropy(network(x), targets[index], label_smoothing=0.05)
+            loss = self._loss(network(x), targets[index])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -123,6 +127,10 @@ class Classifier:
     def probability(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Of each class, `(N, K)`."""
         return self._apply(images, lambda network, x: network(x).softmax(1)).astype(np.float32)
+
+    def outputs(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The last layer's values `(N, classes)` of images `(N, H, W, C)`."""
+        return self._apply(images, lambda network, x: network(x)).astype(np.float32)
 
     def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Penultimate features `(N, 64)` of images `(N, H, W, C)`."""
@@ -141,6 +149,10 @@ class Classifier:
     def _normalise(self, images: NDArray[np.uint8]) -> Tensor:
         x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()
         return (x - self._mean) / self._std
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(logits, labels.long(), label_smoothing=0.05)
 
 
 def _statistics(images: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:

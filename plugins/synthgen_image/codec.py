@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from synthgen.api import Batch, Records, Schema
+from synthgen.data.attribute_codec import attribute_columns, attribute_conditions
 from synthgen.errors import DataError, RunError
 
 __all__ = ["ImageCodec"]
@@ -76,7 +77,7 @@ class ImageCodec:
         conditions: dict[str, Tensor] = {}
         if records.label is not None and self._schema.labels:
             conditions["label"] = torch.from_numpy(records.label.astype(np.int64))
-        return Batch(x.contiguous(), None, conditions)
+        return Batch(x.contiguous(), None, conditions | attribute_conditions(records, self._schema))
 
     def decode(self, x: Tensor, conditions: Mapping[str, Tensor]) -> Records:
         """From any real values to uint8; what is not finite becomes the channel's mean."""
@@ -86,7 +87,8 @@ class ImageCodec:
         images = torch.stack(legal, dim=3).numpy()  # (B, H, W, C)
         label = conditions.get("label")
         known = label is not None and bool(self._schema.labels)
-        return Records({"image": images}, label.cpu().numpy().astype(np.int64) if known and label is not None else None)
+        columns = {"image": images, **attribute_columns(conditions, self._schema, len(x))}
+        return Records(columns, label.cpu().numpy().astype(np.int64) if known and label is not None else None)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Means, standard deviations and legal values."""

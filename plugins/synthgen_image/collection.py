@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from synthgen.config import DataConfig
 from synthgen.data.source import ArraySource, LazySource, ThroughFile
 from synthgen.errors import DataError
 from synthgen.io.jpeg import MOST_FILES, JpegFiles
+from synthgen_image.attributes import with_attributes
 from synthgen_image.frame import Frame, choose_frame, decode, survey
 from synthgen_image.labels import Labels, class_notes, used_only
 from synthgen_image.schema import image_schema
@@ -50,6 +51,7 @@ class Collection:
         label_column: name of the label.
         groups, official_split: see `ArraySource`.
         notes: sentences for the user so far.
+        attributes: name -> a cell for each image, see `synthgen.data.attributes.described`.
     """
 
     where: str
@@ -61,6 +63,7 @@ class Collection:
     groups: NDArray[Any] | None = None
     official_split: NDArray[Any] | None = None
     notes: tuple[str, ...] = ()
+    attributes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
 def open_collection(collection: Collection, options: DataConfig) -> Source:
@@ -165,19 +168,21 @@ def annotated_source(
         labels=() if labels is None else labels.names,
         label_column=collection.label_column,
     )
+    schema, columns = with_attributes(schema, collection.attributes, kept, where=collection.where)
     index = None if labels is None else labels.index
     groups = None if collection.groups is None else collection.groups[kept]
     split = None if collection.official_split is None else collection.official_split[kept]
     notes = (_summary(len(kept), schema), *notes)
     if pixels is not None:
-        records = Records({"image": pixels}, index)
+        records = Records({"image": pixels, **columns}, index)
         return ArraySource(schema, records, groups=groups, official_split=split, notes=notes, through_file=through_file)
 
     def load(indices: NDArray[np.int64]) -> Records:
         loaded, broken = decode(collection.fetch(kept[indices]), frame)
         if broken:
             raise DataError(_first(broken), hint="Repair or remove this image.")
-        return Records({"image": loaded}, None if index is None else index[indices])
+        beside = {name: column[indices] for name, column in columns.items()}
+        return Records({"image": loaded, **beside}, None if index is None else index[indices])
 
     return LazySource(
         schema,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,33 +16,39 @@ from numpy.typing import NDArray
 
 from synthgen.api import Source
 from synthgen.config import DataConfig
+from synthgen.data.attributes import text_of
 from synthgen.errors import DataError
 from synthgen.io.folder import IMAGE_SUFFIXES, image_files, safe_join
 from synthgen.io.parquet import parquet_files
+from synthgen_image.attributes import cells_of_text
 from synthgen_image.collection import SPLITS, Collection, Encoded, open_collection
 from synthgen_image.labels import Labels, check_column, choose_column, read_labels
 
 __all__ = ["FolderReader"]
 
-_TABLE = "metadata.csv"
-_EXPECTED = frozenset({_TABLE, "README.md", "LICENSE", "provenance.json", "croissant.json", "plan.json"})
+_TABLES = ("metadata.csv", "metadata.jsonl")
+_EXPECTED = frozenset({*_TABLES, "README.md", "LICENSE", "provenance.json", "croissant.json", "plan.json"})
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)")
 
 
 @dataclass
 class _Listing:
-    """The images below one folder, and what is known of each: label name, group."""
+    """The images below one folder, and what is known of each: label name, group, attributes."""
 
     files: list[Path]
     labels: list[str | None] | None = None
     label_column: str = "label"
     classes: list[str] = field(default_factory=list)
     groups: list[str] | None = None
+    attributes: dict[str, list[Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
 class FolderReader:
-    """`DIR/<class>/*.png`, `DIR/train/<class>/*.png` (and `DIR/test/...`), or `DIR/*.png`; `metadata.csv` counts."""
+    """`DIR/<class>/*.png`, `DIR/train/<class>/*.png` (and `DIR/test/...`), or `DIR/*.png`.
+
+    `metadata.csv` or `metadata.jsonl` counts.
+    """
 
     def accepts(self, path: Path) -> bool:
         """Any directory without Parquet files that is not a set of images with masks."""
@@ -81,6 +89,7 @@ class FolderReader:
             groups=_merge_groups(listings),
             official_split=official,
             notes=tuple(dict.fromkeys(note for listing in listings for note in listing.notes)),
+            attributes={name: _cells(listings, name) for name in options.attributes},
         )
         return open_collection(collection, options)
 
@@ -91,53 +100,71 @@ def _parts(path: Path) -> list[tuple[Path, str]]:
     direct = any(child.is_file() and child.suffix.lower() in IMAGE_SUFFIXES for child in path.iterdir())
     with_images = [child for child in folders if image_files(child)[0]]
     named = [(child, SPLITS[child.name.lower()]) for child in with_images if child.name.lower() in SPLITS]
-    if direct or (path / _TABLE).is_file() or not named or len(named) < len(with_images):
+    if direct or _table_of(path) is not None or not named or len(named) < len(with_images):
         return [(path, "train")]
     return sorted(named, key=lambda part: part[1], reverse=True)
 
 
 def _list(folder: Path, options: DataConfig) -> _Listing:
-    if (folder / _TABLE).is_file():
-        listing = _from_table(folder, options)
+    table = _table_of(folder)
+    if table is not None:
+        listing = _from_table(folder, table, options)
         if listing is not None:
             return listing
+    if options.attributes:
+        raise DataError(
+            f"{folder} has no {' or '.join(_TABLES)}: nothing says what {', '.join(options.attributes)} of an image is",
+            hint="Write one with the column file_name, or leave data.attributes away.",
+        )
     images, others = image_files(folder)
     notes = []
     foreign = [file.relative_to(folder).as_posix() for file in others if file.name not in _EXPECTED]
     if foreign:
         shown = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
         notes.append(f"{len(foreign):,} files are no images and are left out: {shown}")
-    owners = [image.relative_to(folder).parts for image in images]
     if options.label_column or options.group_column:
-        notes.append(f"{folder} has no {_TABLE} with columns: labels are the names of the folders")
-    if not any(len(parts) > 1 for parts in owners):
-        return _Listing(images, notes=notes)
-    labels = [parts[0] if len(parts) > 1 else None for parts in owners]
-    classes = sorted({label for label in labels if label is not None})
+        notes.append(f"{folder} has no {_TABLES[0]} with columns: labels are the names of the folders")
+    labels, classes = _by_folder(images, folder)
     return _Listing(images, labels, classes=classes, notes=notes)
 
 
-def _from_table(folder: Path, options: DataConfig) -> _Listing | None:
-    """The listing by `metadata.csv`, or None when it says nothing of labels that the folders do not say."""
-    path = folder / _TABLE
-    columns = _read_table(path)
+def _by_folder(images: Sequence[Path], folder: Path) -> tuple[list[str | None] | None, list[str]]:
+    """Label names by the first folder below, and the classes; none where no image lies in one."""
+    owners = [image.relative_to(folder).parts for image in images]
+    if not any(len(parts) > 1 for parts in owners):
+        return None, []
+    labels = [parts[0] if len(parts) > 1 else None for parts in owners]
+    return labels, sorted({label for label in labels if label is not None})
+
+
+def _table_of(folder: Path) -> Path | None:
+    """The table beside the images, if there is one."""
+    return next((folder / name for name in _TABLES if (folder / name).is_file()), None)
+
+
+def _from_table(folder: Path, path: Path, options: DataConfig) -> _Listing | None:
+    """The listing by a table, or None when it says nothing that the folders do not say."""
+    columns, attributes = _read_table(path, options.attributes)
     for key, column in (("label_column", options.label_column), ("group_column", options.group_column)):
         if column is not None:
             check_column(column, list(columns), str(path), key=key)
-    typed = {name: _typed(values) for name, values in columns.items() if name != "file_name"}
+    taken = {"file_name", *attributes}
+    typed = {name: _typed(values) for name, values in columns.items() if name not in taken}
     column = options.label_column
     notes = []
     if column is None:
         column, note = choose_column({name: values.type for name, values in typed.items()}, {}, typed.__getitem__)
         if column != "label":
             notes.append(note)
-    if column is None and options.group_column is None:
+    if column is None and options.group_column is None and not attributes:
         return None
     files = [safe_join(folder, name) for name in columns["file_name"]]
     unlisted = len(set(image_files(folder)[0]) - set(files))
     if unlisted:
-        notes.append(f"{unlisted:,} images of {folder} are not in {_TABLE} and are left out")
-    listing = _Listing(files, notes=notes)
+        notes.append(f"{unlisted:,} images of {folder} are not in {path.name} and are left out")
+    listing = _Listing(files, attributes=attributes, notes=notes)
+    if column is None:
+        listing.labels, listing.classes = _by_folder(files, folder)
     if options.group_column is not None:
         listing.groups = columns[options.group_column]
     if column is not None:
@@ -149,15 +176,40 @@ def _from_table(folder: Path, options: DataConfig) -> _Listing | None:
     return listing
 
 
-def _read_table(path: Path) -> dict[str, list[str]]:
+def _read_table(path: Path, attributes: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, list[Any]]]:
+    """All columns as text, and those that are attributes as cells.
+
+    Raises:
+        DataError: unreadable, without `file_name`, or without one of the attributes.
+    """
+    raw = _read_lines(path) if path.suffix == ".jsonl" else {}
+    columns = {name: ["" if cell is None else text_of(cell) for cell in cells] for name, cells in raw.items()}
+    columns = columns or _read_csv(path)
+    if "file_name" not in columns:
+        raise DataError(f"{path} has no column 'file_name'; its columns are {', '.join(columns) or 'none'}")
+    for name in attributes:
+        check_column(name, list(columns), str(path), key="attributes")
+    return columns, {name: raw[name] if raw else cells_of_text(columns[name]) for name in attributes}
+
+
+def _read_lines(path: Path) -> dict[str, list[Any]]:
+    """Columns of a file with a JSON object a line."""
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise DataError(f"{path} is not a readable file of JSON lines: {error}") from error
+    if not all(isinstance(row, dict) for row in rows):
+        raise DataError(f"{path} holds a line that is no JSON object")
+    return {name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
+
+
+def _read_csv(path: Path) -> dict[str, list[str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.reader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is not a readable CSV file: {error}") from error
     header = rows[0] if rows else []
-    if "file_name" not in header:
-        raise DataError(f"{path} has no column 'file_name'; its columns are {', '.join(header) or 'none'}")
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(header):
             raise DataError(f"{path}, line {number}: {len(row)} cells, but the header has {len(header)}")
@@ -186,6 +238,10 @@ def _merge_labels(listings: Iterable[_Listing]) -> Labels | None:
         for label in (listing.labels or [None] * len(listing.files))
     ]
     return Labels(np.array(index, dtype=np.int64), tuple(classes))
+
+
+def _cells(listings: Iterable[_Listing], name: str) -> list[Any]:
+    return [cell for listing in listings for cell in listing.attributes.get(name, [None] * len(listing.files))]
 
 
 def _merge_groups(listings: Iterable[_Listing]) -> NDArray[np.str_] | None:

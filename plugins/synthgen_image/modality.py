@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from synthgen.api import Codec, Embedder, Judge, Records, Schema
 from synthgen.data.augmentation import Augmentation, flip, quarter_turns, shift
 from synthgen.errors import UsageError
+from synthgen_image.attribute_judge import AttributeJudge, judged_attribute
 from synthgen_image.codec import ImageCodec
 from synthgen_image.embedder import CnnEmbedder, PcaEmbedder
 from synthgen_image.figures import draw_image, overview_of_images
@@ -30,7 +31,7 @@ class ImageModality:
     name = "image"
     demo = "digits"
     formats = ("parquet", "folder")
-    missing_judge = "the images have no labels, or one class only: there is nothing to classify"
+    missing_judge = "the images have no labels, or one class only, and no attribute: there is nothing to predict"
 
     def codec(self, schema: Schema) -> Codec:
         """Per-channel z-score."""
@@ -50,7 +51,10 @@ class ImageModality:
         return Augmentation([*transforms, quarter_turns()] if schema.shape[1] == schema.shape[2] else transforms)
 
     def judge(self, schema: Schema, *, seed: int, kind: str = "default") -> Judge | None:
-        """A small CNN (`default`, `cnn`) or a support-vector machine on pixels (`svm`); None below two classes.
+        """A small CNN (`default`, `cnn`) or a support-vector machine on pixels (`svm`).
+
+        Without classes the CNN predicts the first attribute that is members (mean average precision) or a number (R^2);
+        None where there is neither.
 
         Raises:
             UsageError: unknown kind.
@@ -58,7 +62,8 @@ class ImageModality:
         if kind not in ("default", "cnn", "svm"):
             raise UsageError(f"unknown judge {kind!r} for images", hint="Known: cnn, svm.")
         if len(schema.labels) < _FEWEST_CLASSES:
-            return None
+            attribute = judged_attribute(schema)
+            return None if attribute is None else AttributeJudge(attribute, seed=seed)
         return SvmJudge(schema) if kind == "svm" else CnnJudge(schema, seed=seed)
 
     def embedder(self, schema: Schema, *, seed: int) -> Embedder:

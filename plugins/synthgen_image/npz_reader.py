@@ -67,9 +67,22 @@ class NpzReader:
             label_column=options.label_column or "label",
             groups=groups,
             official_split=split,
+            attributes=_attributes(arrays, options, size),
         )
         kept = np.arange(size)
         return annotated_source(collection, frame, kept, labels, (*notes, *more, *framed), pixels=pixels)
+
+
+def _attributes(arrays: Archive, options: DataConfig, size: int) -> dict[str, list[Any]]:
+    """The arrays that `data.attributes` names: a cell an image, or `(N, K)` of 0 and 1 as members 0 to K - 1."""
+    cells: dict[str, list[Any]] = {}
+    for name in options.attributes:
+        check_column(name, arrays.names, str(arrays.path), key="attributes")
+        values = arrays.load(name)
+        if len(values) != size or values.ndim > 2:
+            raise DataError(f"{name} of {arrays.path} has shape {values.shape} for {size:,} images")
+        cells[name] = [np.flatnonzero(row).tolist() for row in values] if values.ndim == 2 else values.tolist()
+    return cells
 
 
 def _together(

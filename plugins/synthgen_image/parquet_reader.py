@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from synthgen.api import Source
 from synthgen.config import DataConfig
 from synthgen.errors import DataError
+from synthgen.io.attribute_cells import footer_attributes
 from synthgen.io.folder import safe_join
 from synthgen.io.parquet import ParquetRows, features_of, parquet_files
 from synthgen_image.collection import SPLITS, Collection, Encoded, open_collection
@@ -59,6 +60,7 @@ class ParquetReader:
             groups=groups,
             official_split=_official_split(rows),
             notes=(*images.notes, *notes),
+            attributes=_attributes(rows, options, str(path)),
         )
         return open_collection(collection, options)
 
@@ -67,7 +69,8 @@ def _labels(
     rows: ParquetRows, options: DataConfig, where: str, image: str
 ) -> tuple[Labels | None, str, tuple[str, ...]]:
     features = features_of(rows.schema)
-    types = {field.name: field.type for field in rows.schema if field.name != image}
+    own = {image, *options.attributes, *(attribute.name for attribute in footer_attributes(rows.schema))}
+    types = {field.name: field.type for field in rows.schema if field.name not in own}
 
     def read(name: str) -> pa.ChunkedArray:
         return rows.column_table([name]).column(0)
@@ -87,6 +90,14 @@ def _labels(
         feature=features.get(column),
     )
     return labels, column, () if column == "label" or not note else (note,)
+
+
+def _attributes(rows: ParquetRows, options: DataConfig, where: str) -> dict[str, list[Any]]:
+    """The columns that are asked for, or those that our own file says are attributes."""
+    names = options.attributes or tuple(attribute.name for attribute in footer_attributes(rows.schema))
+    for name in names:
+        check_column(name, rows.schema.names, where, key="attributes")
+    return {name: rows.column_table([name])[0].to_pylist() for name in names}
 
 
 def _official_split(rows: ParquetRows) -> NDArray[Any] | None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from synthgen import __version__
 from synthgen.api import Records, Schema, WrittenFile
 from synthgen.io.atomic import written
+from synthgen.io.attribute_cells import attribute_texts
 from synthgen.io.folder import class_folders, csv_rows, merge_parts, write_part, write_png
 from synthgen.io.parquet import Column, image_column
 from synthgen.io.shard_writer import RecordWriter, data_files
@@ -79,6 +80,7 @@ def _table_columns(
     if records.label is not None and schema.labels:
         table[schema.label_column] = records.label
         table[f"{schema.label_column}_name"] = [schema.labels[int(number)] for number in records.label]
+    table |= attribute_texts(records, schema)
     return table | {name: column for name, column in columns.items() if name != "sample_id"}
 
 

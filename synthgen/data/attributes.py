@@ -113,6 +113,12 @@ def _recoded(column: NDArray[Any], old: Attribute, new: Attribute) -> NDArray[An
                     held[row, place[name]] = 1
         held[-1] = -1
         return np.asarray(held[column])
+    if (
+        old.kind == "number" and new.kind == "members"
+    ):  # a text table in which every record has one, and all are numbers
+        names = [[] if math.isnan(value) else [text_of(value)] for value in column.tolist()]
+        alone = [[-1 if not held else int(name in held) for name in new.values] for held in names]
+        return np.array(alone, dtype=np.int8).reshape(len(column), len(new.values))
     if old.kind == "number" and new.kind == "category":
         codes = [-1 if math.isnan(value) else place.get(text_of(value), -1) for value in column.tolist()]
         return np.array(codes, dtype=np.int64)
