@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from synthgen.api import Spec, hookimpl
 
-__all__ = ["synthgen_datasets", "synthgen_modalities", "synthgen_readers", "synthgen_writers"]
+__all__ = ["synthgen_datasets", "synthgen_metrics", "synthgen_modalities", "synthgen_readers", "synthgen_writers"]
 
 _FOLDER = "images/ and masks/ of the same names (index PNG, 255 = ignored), classes.csv"
 _LAYOUTS = "x.jpg beside x_mask.png, lists of pairs, VOC trees, one file a thing"
@@ -38,9 +38,23 @@ def synthgen_readers() -> Iterable[Spec]:
 
 
 @hookimpl
+def synthgen_metrics() -> Iterable[Spec]:
+    """How classes are spread, and whether masks belong to their images."""
+    metrics = "synthgen_mask.metrics"
+    return [
+        Spec("mask_consistency", "how far masks agree with their images", f"{metrics}:consistency", "mask"),
+        Spec("mask_class_shares", "distance of the classes' shares of pixels", f"{metrics}:CLASS_SHARES", "mask"),
+        Spec("mask_components", "distance of the numbers of connected parts", f"{metrics}:COMPONENTS", "mask"),
+        Spec("mask_component_sizes", "distance of the sizes of connected parts", f"{metrics}:COMPONENT_SIZES", "mask"),
+        Spec("mask_boundary", "distance of the lengths of boundaries", f"{metrics}:BOUNDARY", "mask"),
+    ]
+
+
+@hookimpl
 def synthgen_writers() -> Iterable[Spec]:
     """Formats that are written."""
     return [
         Spec("folder", f"{_FOLDER}, COCO annotations", "synthgen_mask.writers:MaskFolderWriter", "mask"),
         Spec("parquet", _PARQUET, "synthgen_mask.writers:MaskParquetWriter", "mask"),
+        Spec("voc", "a PASCAL VOC tree: JPEG images, palette masks", "synthgen_mask.writers:MaskVocWriter", "mask"),
     ]

@@ -9,13 +9,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from synthgen.api import Records, Schema
+from synthgen.api import Drawing, Palette, Records, Schema
 from synthgen_mask.classes import MaskClass, classes_of, index_masks, present_classes
+from synthgen_mask.metrics import agreements
 
-__all__ = ["draw", "overlay", "overview"]
+__all__ = ["draw", "drawings", "overlay", "overview"]
 
 _OPACITY = 0.55
 _ROWS = 12
+_SHOWN = 8
+_DISAGREEING = """Overlays from the least consistent record upwards, held-out above and synthetic below, and from the
+median on: the number is the share of pixels, class by class, that agree with a segmentation network that learnt from
+real training records alone; red frames are synthetic records below the fifth percentile of the held-out ones. Good: the
+synthetic rows look like the real ones, and few are framed. Bad: masks beside the things that they name."""
 
 
 def overlay(image: NDArray[np.uint8], mask: NDArray[np.integer], classes: tuple[MaskClass, ...]) -> NDArray[np.uint8]:
@@ -62,6 +68,38 @@ def overview(real: Records, synthetic: Records, schema: Schema) -> Figure:
     axes[0, 0].set_title(f"real: {rows[0][0]}", fontsize=8, loc="left")
     axes[0, 6].set_title("synthetic", fontsize=8, loc="left")
     return figure
+
+
+def drawings(schema: Schema, train: Records, holdout: Records, synthetic: Records) -> list[Drawing]:
+    """The page's pictures of masks and images that disagree."""
+
+    def disagreeing(palette: Palette) -> Figure:
+        scores = agreements(schema, train, holdout, synthetic)
+        low = float(np.percentile(scores[0], 5))
+        figure = Figure(figsize=(1.15 * _SHOWN, 5.6), layout="constrained")
+        axes = figure.subplots(4, _SHOWN, squeeze=False)
+        titles = ("least consistent, held-out", "least consistent, synthetic", "median, held-out", "median, synthetic")
+        for row, title in enumerate(titles):
+            side = row % 2
+            records, score = (holdout, synthetic)[side], scores[side]
+            start = 0 if row < 2 else max(0, (len(score) - _SHOWN) // 2)
+            chosen = np.argsort(score, kind="stable")[start : start + _SHOWN]
+            for axis, k in zip(axes[row], [*chosen, *[-1] * (_SHOWN - len(chosen))], strict=True):
+                axis.set(xticks=[], yticks=[])
+                if k < 0:
+                    axis.set_axis_off()
+                    continue
+                axis.imshow(
+                    overlay(records["image"][k], records["mask"][k], classes_of(schema)), interpolation="nearest"
+                )
+                framed = side == 1 and score[k] < low
+                axis.spines[:].set(color="#d03b3b" if framed else palette.line, linewidth=2 if framed else 0.5)
+                axis.set_xlabel(f"{score[k]:.0%}", fontsize=8, color=palette.soft, labelpad=2)
+            axes[row, 0].set_title(title, fontsize=9, loc="left", color=palette.ink)
+        return figure
+
+    caption = " ".join(_DISAGREEING.split())
+    return [Drawing("Masks that agree least with their images", caption, disagreeing)]
 
 
 def _triple(axes: NDArray[Any], records: Records, index: int | None, classes: tuple[MaskClass, ...]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from synthgen.errors import DataError
 from synthgen.io.folder import IMAGE_SUFFIXES, image_files, safe_join
 from synthgen_mask.found import Found, official
-from synthgen_mask.pairs import FilePairs, inside_of
+from synthgen_mask.pairs import FilePairs, Part, inside_of, read_metadata
 
 __all__ = ["is_listing", "listings_in", "read_listings", "read_voc", "voc_lists"]
 
@@ -113,6 +113,8 @@ def read_voc(path: Path) -> Found:
         inside_of(path, [images[stem] for stem in stems]), inside_of(path, [masks[stem] for stem in stems])
     )
     split = official([chosen[stem] for stem in stems])
+    known = read_metadata(Part(path, path / "JPEGImages", path / "SegmentationClass"))
+    rows = [known.get(stem, {}) for stem in stems]
     notes = [f"a VOC tree: {', '.join(each.name for each in lists)} of {'/'.join(_LISTS)}"]
     if split is not None:
         notes[0] += "; val and test are held out"
@@ -120,7 +122,7 @@ def read_voc(path: Path) -> Found:
         notes.append(f"{len(images) - len(stems):,} images are in no list or have no mask, and are left out")
     if unlabelled:
         notes.append(f"{unlabelled:,} images of test.txt have no mask")
-    return Found(pairs, split=split, notes=notes)
+    return Found(pairs, metadata=rows, split=split, notes=notes)
 
 
 def _lines(path: Path) -> list[str]:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from synthgen.api import Codec, Embedder, Judge, Records, Schema, Source
+from synthgen.api import Codec, Drawing, Embedder, Judge, Records, Schema, Source
 from synthgen.data.augmentation import Augmentation, flip, quarter_turns, shift
 from synthgen.errors import UsageError
 from synthgen_mask import figures
@@ -90,3 +90,7 @@ class MaskModality:
     def overview(self, real: Records, synthetic: Records, schema: Schema) -> Figure:
         """Image, mask and overlay of real and synthetic records, a row for each class."""
         return figures.overview(real, synthetic, schema)
+
+    def drawings(self, schema: Schema, train: Records, holdout: Records, synthetic: Records) -> list[Drawing]:
+        """The records whose masks agree least with their images, real beside synthetic."""
+        return figures.drawings(schema, train, holdout, synthetic) if len(classes_of(schema)) > 1 else []

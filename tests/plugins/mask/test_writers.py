@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 from synthgen_mask.classes import MaskClass, classes_of, mask_schema, palette
-from synthgen_mask.coco import run_lengths
 from synthgen_mask.readers import MaskFolderReader, MaskParquetReader
-from synthgen_mask.writers import MaskFolderWriter, MaskParquetWriter
+from synthgen_mask.run_lengths import run_lengths
+from synthgen_mask.writers import MaskFolderWriter, MaskParquetWriter, MaskVocWriter
 
 from synthgen.api import Records, Schema
 from synthgen.config import DataConfig
+from synthgen.errors import DataError
+from synthgen.io.parquet import read_columns
 
 BOTH = pytest.mark.parametrize(
     ("writer", "reader"), [(MaskFolderWriter(), MaskFolderReader()), (MaskParquetWriter(), MaskParquetReader())]
@@ -142,5 +144,49 @@ def test_pandas_reads_the_parquet_in_one_line(tmp_path, shapes):
     schema, records = shapes()
     _write(MaskParquetWriter(), tmp_path, schema, records)
     frame = pd.read_parquet(tmp_path / "data")
-    assert list(frame.columns) == ["sample_id", "label", "label_name", "image", "mask", "seed", "guidance"]
+    assert list(frame.columns) == [
+        "sample_id",
+        "label",
+        "label_name",
+        "image",
+        "mask",
+        "class_shares",
+        "seed",
+        "guidance",
+    ]
     assert frame["label"].tolist() == records.label.tolist()
+
+
+def test_a_voc_tree_has_exact_masks_nearly_exact_images_and_comes_back(tmp_path, shapes):
+    schema, records = shapes(bands=3)
+    _write(MaskVocWriter(), tmp_path, schema, records)
+    stems = (tmp_path / "ImageSets" / "Segmentation" / "train.txt").read_text().split()
+    assert stems == [f"{k:08d}" for k in range(len(records))]
+    with Image.open(tmp_path / "SegmentationClass" / f"{stems[0]}.png") as mask:
+        assert mask.mode == "P"
+    source = MaskFolderReader().read(tmp_path, DataConfig(path=str(tmp_path)))
+    back = source.read(np.arange(len(records)))
+    np.testing.assert_array_equal(back["mask"], records["mask"])
+    assert np.abs(back["image"].astype(int) - records["image"]).mean() < 4
+    assert [source.schema.labels[k] for k in back.label] == [schema.labels[k] for k in records.label]
+    assert classes_of(source.schema) == classes_of(schema)
+
+
+def test_a_voc_tree_refuses_what_it_cannot_hold(tmp_path, shapes):
+    schema, records = shapes(bands=4)
+    with pytest.raises(DataError, match="no alpha channel"):
+        _write(MaskVocWriter(), tmp_path, schema, records)
+
+
+def test_rows_say_which_share_each_class_has(tmp_path, shapes):
+    schema, records = shapes(count=6)
+    records["mask"][0, 0] = 255
+    _write(MaskFolderWriter(), tmp_path / "f", schema, records)
+    _write(MaskParquetWriter(), tmp_path / "p", schema, records)
+    lines = [json.loads(line) for line in (tmp_path / "f" / "metadata.jsonl").read_text().splitlines()]
+    table = read_columns(sorted((tmp_path / "p" / "data").iterdir()), ["class_shares"]).column(0).to_pylist()
+    for k, line in enumerate(lines):
+        kept = records["mask"][k] != 255
+        expected = [(records["mask"][k][kept] == entry.id).mean() for entry in classes_of(schema)]
+        assert list(line["class_shares"].values()) == pytest.approx(expected, abs=1e-5)
+        assert table[k] == pytest.approx(expected, abs=1e-5)
