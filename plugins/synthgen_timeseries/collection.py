@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthgen.api import ROW_COLUMNS, Attribute, Channel, Condition, Records, Schema
+from synthgen.api import ROW_COLUMNS, Attribute, Channel, ChannelKind, Condition, Records, Schema
 from synthgen.data.attributes import described
 from synthgen.data.attributes import text_of as label_name
 from synthgen.data.source import ArraySource
 from synthgen.errors import DataError
+from synthgen_timeseries.encoding import level_attributes, model_channels, scaling_facts, smallest_spreads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from synthgen.api import Source
+    from synthgen.config import DataConfig
 
 __all__ = ["RESERVED", "Collection", "channels_named", "label_name", "length_attribute"]
 
@@ -26,6 +28,7 @@ RESERVED = ("values", "observed", "length", "label", "unique_id", "ds", *ROW_COL
 """Names of columns that records and data sets have anyway."""
 
 _LONG = 2048
+_ENOUGH = 32  # values that say what kind a channel is
 _LARGEST = 2**31  # cells of the padded array: 8 GiB of float32 beside 2 GiB of flags
 
 
@@ -76,11 +79,12 @@ class Collection:
         """What to call one series in a message."""
         return self.names[index] if self.names else f"series {index}"
 
-    def source(self, where: str = "the data") -> Source:
+    def source(self, where: str = "the data", options: DataConfig | None = None) -> Source:
         """Padded, checked and described.
 
         Args:
             where: file or folder, for messages.
+            options: how channels are scaled; None: by themselves.
 
         Raises:
             DataError: nothing to learn from, infinite values, a channel without any value, absurd sizes.
@@ -102,7 +106,7 @@ class Collection:
                 raise DataError(f"{where}: {kept.name(index)} holds an infinite or too large value in channel {name}")
             values[index, :, : one.shape[1]] = np.where(known, one, 0.0)
             observed[index, :, : one.shape[1]] = known
-        return kept._described(values, observed, lengths, where)
+        return kept._described(values, observed, lengths, where, options)
 
     def _without_empty(self, where: str) -> Collection:
         if not self.series:
@@ -133,7 +137,12 @@ class Collection:
         return {name: [cells[row] for row in rows] for name, cells in self.attributes.items()}
 
     def _described(
-        self, values: NDArray[np.float32], observed: NDArray[np.bool_], length: NDArray[np.int32], where: str
+        self,
+        values: NDArray[np.float32],
+        observed: NDArray[np.bool_],
+        length: NDArray[np.int32],
+        where: str,
+        options: DataConfig | None,
     ) -> Source:
         notes = list(self.notes)
         _, channels, steps = values.shape
@@ -160,22 +169,28 @@ class Collection:
                     hint="Leave it out by naming the others with data.value_columns.",
                 )
             low, high = float(known.min()), float(known.max())
-            described.append(dataclasses.replace(channel, low=low, high=high))
+            described.append(dataclasses.replace(channel, kind=_kind(channel, known), low=low, high=high))
             scale.append([float(known.mean(dtype=np.float64)), float(known.std(dtype=np.float64))])
             if low == high:
                 notes.append(f"channel {channel.name} is constant ({low:g})")
         labels, index_of = self._labels(where)
+        records = Records({"values": values, "observed": observed, "length": length, **columns}, index_of)
+        chosen = scaling_facts(described, options)
+        if options is not None and options.series_norm:
+            chosen["series_norm"] = smallest_spreads(records)
+            attributes += level_attributes(described, records, np.array(chosen["series_norm"]))
         conditions = [Condition("label", "class", len(labels))] if labels else []
         conditions += [attribute.condition for attribute in attributes]
         schema = Schema(
             "timeseries",
-            (channels, steps),
+            (model_channels(described, series_norm="series_norm" in chosen), steps),
             tuple(described),
             labels,
             self.label_column,
             tuple(conditions),
             {
                 **self.extra,
+                **chosen,
                 "unequal_length": unequal,
                 "missing": bool(missing > 0),
                 "scale": scale,
@@ -183,7 +198,6 @@ class Collection:
             },
             tuple(attributes),
         )
-        records = Records({"values": values, "observed": observed, "length": length, **columns}, index_of)
         return ArraySource(schema, records, groups=self.groups, official_split=self.split, notes=tuple(notes))
 
     def _attributes(self, where: str) -> tuple[list[Attribute], dict[str, NDArray[Any]]]:
@@ -222,6 +236,17 @@ def _finest(values: NDArray[np.float32], observed: NDArray[np.bool_], std: NDArr
     moved = (steps * both).sum(axis=2) / np.maximum(both.sum(axis=2), 1) / np.where(std > 0, std, 1.0)
     moving = moved[moved > 1e-6]
     return float(np.quantile(moving, 0.05)) if moving.size else 1.0
+
+
+def _kind(channel: Channel, known: NDArray[np.float32]) -> ChannelKind:
+    """A continuous channel that holds whole numbers only, or nothing below 0, is called so."""
+    if channel.kind != "continuous":
+        return channel.kind
+    if known.size < _ENOUGH:
+        return channel.kind
+    if (known == np.rint(known)).all():
+        return "integer"
+    return "nonnegative" if known.min() >= 0 else "continuous"
 
 
 def _trimmed(one: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,18 +8,14 @@ linear up to the softness s and logarithmic beyond, so it spreads what is near t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
-
-from synthgen_timeseries.series import inside, interpolated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from synthgen.api import Records
-
-__all__ = ["Companding"]
+__all__ = ["Companding", "channel_bend"]
 
 _CALM = 0.3  # root mean square about the centre, in deviations, below which a series is calm
 _CALM_SHARE = 0.1  # of the series that must be calm
@@ -40,14 +36,6 @@ class Companding:
     shift: NDArray[np.float64]
     scale: NDArray[np.float64]
 
-    @classmethod
-    def fit(cls, sample: Records, mean: NDArray[np.float64], std: NDArray[np.float64]) -> Self:
-        """Decide channel by channel from a sample of records; without a reason the scale stays linear."""
-        values = interpolated(sample)
-        values[~np.broadcast_to(inside(sample["length"], values.shape[2])[:, None], values.shape)] = np.nan
-        rows = [_channel(values[:, index], mean[index], std[index]) for index in range(len(mean))]
-        return cls(*(np.array(column) for column in zip(*rows, strict=True)))
-
     def forward(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """`(N, C, L)` values to mean 0 and deviation 1."""
         z = (values - self.centre[:, None]) / self.spread[:, None]
@@ -63,8 +51,11 @@ class Companding:
         return np.asarray(z * self.spread[:, None] + self.centre[:, None])
 
 
-def _channel(values: NDArray[np.float64], mean: float, std: float) -> tuple[float, float, float, float, float]:
-    """centre, spread, soft, shift, scale of one channel, from `(N, L)` with NaN where nothing is known."""
+def channel_bend(values: NDArray[np.float64], mean: float, std: float) -> tuple[float, float, float, float, float]:
+    """Decide for one channel: centre, spread, soft, shift, scale, from `(N, L)` with NaN where nothing is known.
+
+    Without a reason the scale stays linear.
+    """
     linear = (mean, std, 0.0, 0.0, 1.0)
     known = ~np.isnan(values)
     rows = known.any(axis=1)

@@ -69,7 +69,7 @@ class ForecastJudge:
     measure = "next_step_r2"
 
     def __init__(self, schema: Schema, *, seed: int) -> None:
-        channels, steps = schema.shape
+        channels, steps = len(schema.channels), schema.shape[1]
         self._schema = schema
         self._seed = seed
         self._past = max(1, min(max(2, min(_LONGEST_PAST, steps // 3, _MOST_INPUTS // channels)), steps - 1))
@@ -123,7 +123,7 @@ class ForecastJudge:
             yield inputs, latest, following, seen[:, :, self._past :].transpose(0, 2, 1)
 
     def _moments(self, records: Records) -> _Moments:
-        channels = self._schema.shape[0]
+        channels = len(self._schema.channels)
         size = channels * self._past + 1
         xx, xy, yy, count = np.zeros((size, size)), np.zeros((size, channels)), np.zeros(channels), 0.0
         for inputs, latest, targets, known in self._examples(records):

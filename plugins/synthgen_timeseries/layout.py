@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from synthgen.api import Channel
 from synthgen.errors import DataError
 from synthgen_timeseries.collection import Collection, channels_named, label_name
+from synthgen_timeseries.columns import category, channel_columns, with_categories
 from synthgen_timeseries.constants import cells_of, constant_cells, with_guessed
 from synthgen_timeseries.roles import Roles, is_step_name, roles_of
 from synthgen_timeseries.table import Table
+from synthgen_timeseries.times import intervals, sampling_of, times_of, wants_intervals
 from synthgen_timeseries.windows import cut_each, cut_one
 
 if TYPE_CHECKING:
@@ -38,7 +43,8 @@ def collection_of(table: Table, options: DataConfig) -> Collection:
     if any(name in table.lists for name in roles.values):
         return cut_each(_nested(table, roles), options)
     if roles.identity and table.frame[roles.identity].duplicated().any():
-        return cut_each(_long(table, with_guessed(table, roles, options)), options)
+        found = with_categories(table, with_guessed(table, roles, options), options)
+        return cut_each(_long(table, found, options), options)
     steps = [name for name in roles.values if is_step_name(name)]
     stepped = len(steps) >= max(2, len(roles.values) // 2 + 1)
     if stepped or (not roles.time and (roles.label or roles.identity)):
@@ -48,14 +54,14 @@ def collection_of(table: Table, options: DataConfig) -> Collection:
             f"{table.path} looks like one long series, which cannot have a label column",
             hint="Name the column that tells the series apart with data.id_column.",
         )
-    return _one(table, roles, options)
+    return _one(table, with_categories(table, roles, options), options)
 
 
 def _notes(table: Table, roles: Roles, understood: str) -> list[str]:
     notes = [*table.notes, understood]
     if roles.ignored:
         shown = ", ".join(roles.ignored[:6]) + (", ..." if len(roles.ignored) > 6 else "")
-        notes.append(f"columns that are not numbers were left out: {shown}")
+        notes.append(f"columns that are not numbers were left out: {shown}; data.attributes makes conditions of them")
     return notes
 
 
@@ -64,10 +70,18 @@ def _named(names: Sequence[str]) -> str:
 
 
 def _nested(table: Table, roles: Roles) -> Collection:
-    names = [name for name in roles.values if name in table.lists]
-    flat, lengths = [], []
+    names = [name for name in roles.values if name in table.lists or name in table.members]
+    flat, lengths, categories = [], [], {}
     for name in names:
+        if name in table.members:
+            cells = table.members[name]
+            lengths.append(np.array([len(cell or ()) for cell in cells], dtype=np.int64))
+            values, categories[name] = category(name, [one for cell in cells for one in cell or ()])
+            flat.append(values)
+            continue
         column = table.lists[name]
+        if str(column.type.value_type) == "bool":
+            column = column.cast(pa.list_(pa.int8()))
         counts = column.value_lengths().to_numpy(zero_copy_only=False)
         lengths.append(np.nan_to_num(np.asarray(counts, dtype=np.float64)).astype(np.int64))
         flat.append(np.asarray(column.flatten().to_numpy(zero_copy_only=False), dtype=np.float64))
@@ -88,10 +102,11 @@ def _nested(table: Table, roles: Roles) -> Collection:
             piece = flat[channel][start[row] : start[row + 1]]
             one[channel, : piece.size] = piece
         series.append(one)
-    whole = [name for name in names if str(table.lists[name].type.value_type).startswith(("int", "uint"))]
+    whole = [name for name in names if name in table.lists and _holds_integers(table.lists[name])]
+    plain = channels_named(names, integer=whole)
     return Collection(
         series=series,
-        channels=channels_named(names, integer=whole),
+        channels=tuple(_as_written(table, categories.get(channel.name, channel)) for channel in plain),
         label=_row_labels(table, roles),
         groups=_row_groups(table, roles),
         notes=_notes(table, roles, f"a row a series, channels {_named(names)}"),
@@ -100,6 +115,20 @@ def _nested(table: Table, roles: Roles) -> Collection:
         steps=table.steps,
         attributes={name: cells_of(table, name) for name in roles.attributes},
     )
+
+
+def _holds_integers(column: Any) -> bool:
+    return str(column.type.value_type).startswith(("int", "uint"))
+
+
+def _as_written(table: Table, channel: Channel) -> Channel:
+    """A channel of a file of ours is of the kind that it was written as; truth values are names."""
+    own = next((each for each in table.channels if each.name == channel.name), None)
+    if channel.kind == "categorical":
+        return channel
+    if channel.name in table.lists and str(table.lists[channel.name].type.value_type) == "bool":
+        return dataclasses.replace(channel, kind="categorical", values=("False", "True"))
+    return channel if own is None else dataclasses.replace(channel, kind=own.kind, unit=own.unit)
 
 
 def _wide(table: Table, roles: Roles) -> Collection:
@@ -120,7 +149,7 @@ def _wide(table: Table, roles: Roles) -> Collection:
     )
 
 
-def _long(table: Table, roles: Roles) -> Collection:
+def _long(table: Table, roles: Roles, options: DataConfig) -> Collection:
     frame = table.frame
     if frame[roles.identity].isna().any():
         row = int(np.flatnonzero(frame[roles.identity].isna())[0])
@@ -129,7 +158,7 @@ def _long(table: Table, roles: Roles) -> Collection:
     identities = [str(name) for name in found]
     order, times = np.argsort(code, kind="stable"), None
     if roles.time:
-        times = _times(table, roles.time)
+        times = times_of(table, roles.time)
         order = np.lexsort((times, code))
         again = np.flatnonzero((np.diff(code[order]) == 0) & (times[order][1:] == times[order][:-1]))
         if again.size:
@@ -138,14 +167,22 @@ def _long(table: Table, roles: Roles) -> Collection:
                 f"{table.place(row)}: series {identities[code[row]]!r} has time {frame[roles.time].iloc[row]} twice",
                 hint=f"Remove the duplicates, or name other columns than id {roles.identity} and time {roles.time}.",
             )
-    values = np.stack([table.numbers(name) for name in roles.values])[:, order]
+    columns, channels = channel_columns(table, roles.values)
+    values = columns[:, order]
     cuts = np.flatnonzero(np.diff(code[order])) + 1
     series = [np.ascontiguousarray(part) for part in np.split(values, cuts, axis=1)]
-    whole = [name for name in roles.values if pd.api.types.is_integer_dtype(frame[name].dtype)]
     ordered = f"ordered by {roles.time}" if roles.time else "in the order of the file"
+    extra: dict[str, Any] = {}
+    if times is not None:
+        parts = np.split(times[order], cuts)
+        extra["sampling"] = sampling_of(parts[0])
+        if wants_intervals(parts, options):
+            series, channels, facts = intervals(series, channels, parts)
+            extra |= facts
+            ordered += f", which comes unevenly: the time between steps is the channel {channels[-1].name}"
     return Collection(
         series=series,
-        channels=channels_named(roles.values, integer=whole),
+        channels=channels,
         label=_constant(table, roles.label, code, identities) if roles.label else None,
         groups=np.unique(_constant(table, roles.group, code, identities), return_inverse=True)[1]
         if roles.group
@@ -157,18 +194,18 @@ def _long(table: Table, roles: Roles) -> Collection:
         ),
         label_column=_label_column(roles),
         names=[f"series {name!r}" for name in identities],
-        extra={"sampling": _sampling(times[order[: series[0].shape[1]]])} if times is not None else {},
+        extra=extra,
         steps=table.steps,
         attributes={name: constant_cells(table, name, code, identities) for name in roles.attributes},
     )
 
 
 def _one(table: Table, roles: Roles, options: DataConfig) -> Collection:
-    values = np.stack([table.numbers(name) for name in roles.values])
+    values, channels = channel_columns(table, roles.values)
     extra: dict[str, Any] = {}
     notes = _notes(table, roles, f"channels {_named(roles.values)}")
     if roles.time:
-        times = _times(table, roles.time)
+        times = times_of(table, roles.time)
         order = np.argsort(times, kind="stable")
         again = np.flatnonzero(times[order][1:] == times[order][:-1])
         if again.size:
@@ -178,21 +215,24 @@ def _one(table: Table, roles: Roles, options: DataConfig) -> Collection:
                 hint="If the table holds several series, name the column that tells them apart with data.id_column.",
             )
         values, times = values[:, order], times[order]
-        extra["sampling"] = _sampling(times)
+        extra["sampling"] = sampling_of(times)
         gaps = np.diff(times)
-        uneven = int((gaps != np.median(gaps)).sum())
-        if uneven:
+        odd = int((gaps != np.median(gaps)).sum())
+        if wants_intervals([times], options):
+            [values], channels, facts = intervals([values], channels, [times])
+            extra |= facts
+            notes.append(f"{roles.time} comes unevenly: the time between steps is the channel {channels[-1].name}")
+        elif odd:
             notes.append(
-                f"{uneven:,} of {len(gaps):,} time steps are longer or shorter than the usual {extra['sampling']}"
+                f"{odd:,} of {len(gaps):,} time steps are longer or shorter than the usual {extra['sampling']}"
             )
-    for name, row in zip(roles.values, values, strict=True):
+    for channel, row in zip(channels, values, strict=True):
         if np.isnan(row).all():
             raise DataError(
-                f"{table.path}: channel {name} holds no value at all",
+                f"{table.path}: channel {channel.name} holds no value at all",
                 hint="Leave it out by naming the others with data.value_columns.",
             )
-    whole = [name for name in roles.values if pd.api.types.is_integer_dtype(table.frame[name].dtype)]
-    empty = Collection([], channels_named(roles.values, integer=whole), notes=notes, extra=extra)
+    empty = Collection([], channels, notes=notes, extra=extra)
     return cut_one(values, empty, options, where=str(table.path))
 
 
@@ -245,34 +285,3 @@ def _constant(table: Table, column: str, code: NDArray[Any], identities: list[st
             hint="The value must be the same in every row of a series.",
         )
     return [str(text) for text in texts[first]]
-
-
-def _times(table: Table, column: str) -> NDArray[Any]:
-    """Time stamps as numbers or datetime64, never missing."""
-    cells = table.frame[column]
-    _no_empty(table, column)
-    if pd.api.types.is_numeric_dtype(cells.dtype):
-        return np.asarray(cells.to_numpy(dtype=np.float64))
-    if pd.api.types.is_datetime64_any_dtype(cells.dtype):
-        return np.asarray(pd.to_datetime(cells, utc=True).dt.tz_localize(None).to_numpy())
-    numbers = pd.to_numeric(cells, errors="coerce")
-    if numbers.notna().all():
-        return np.asarray(numbers.to_numpy(dtype=np.float64))
-    parsed = pd.to_datetime(cells, errors="coerce", utc=True, format="ISO8601")
-    if parsed.isna().any():
-        parsed = pd.to_datetime(cells, errors="coerce", utc=True, format="mixed")
-    bad = np.flatnonzero(parsed.isna())
-    if bad.size:
-        row = int(bad[0])
-        raise DataError(f"{table.place(row)}, column {column}: {str(cells.iloc[row])!r} is not a time")
-    return np.asarray(parsed.dt.tz_localize(None).to_numpy())
-
-
-def _sampling(times: NDArray[Any]) -> str:
-    """The usual distance between two time stamps as text, "" when it cannot be said."""
-    if len(times) < 2:
-        return ""
-    usual = np.median(np.diff(times))
-    if np.issubdtype(times.dtype, np.datetime64):
-        return f"{usual / np.timedelta64(1, 's'):g} s"
-    return f"{usual:g}"

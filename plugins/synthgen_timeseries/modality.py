@@ -36,6 +36,12 @@ class TimeSeries:
 
         return SeriesCodec(schema)
 
+    def translate(self, records: Records, found: Schema, wanted: Schema) -> Records:
+        """Records with the categories of channels numbered as another schema does."""
+        from synthgen_timeseries.encoding import renumbered
+
+        return renumbered(records, found, wanted)
+
     def presets(self) -> Mapping[str, Mapping[str, Any]]:
         """default, fast, large, dit, grid, grid-gpu, complete."""
         from synthgen_timeseries.presets import PRESETS

@@ -42,7 +42,7 @@ class UcrReader:
         collection = together(
             [parse_ucr(file) for _, file in parts], [name for name, _ in parts], note="UCR text format"
         )
-        return cut_each(collection, options).source(str(path))
+        return cut_each(collection, options).source(str(path), options)
 
 
 class TsReader:
@@ -58,7 +58,7 @@ class TsReader:
         """Both parts with the official split where there are two files."""
         parts = parts_of(path, (".ts",))
         collection = together([parse_ts(file) for _, file in parts], [name for name, _ in parts], note=".ts format")
-        return cut_each(collection, options).source(str(path))
+        return cut_each(collection, options).source(str(path), options)
 
 
 class CsvReader:
@@ -75,7 +75,7 @@ class CsvReader:
 
     def read(self, path: Path, options: DataConfig) -> Source:
         """The layout follows from the columns."""
-        return collection_of(read_csv(path), options).source(str(path))
+        return collection_of(read_csv(path), options).source(str(path), options)
 
 
 class ParquetReader:
@@ -89,7 +89,7 @@ class ParquetReader:
 
     def read(self, path: Path, options: DataConfig) -> Source:
         """The layout follows from the columns."""
-        return collection_of(read_parquet(path), options).source(str(path))
+        return collection_of(read_parquet(path), options).source(str(path), options)
 
 
 class NpzReader:
@@ -128,8 +128,8 @@ class NpzReader:
             label_column=options.label_column or "label",
         )
         if len(series) == 1 and not label:
-            return cut_one(series[0], collection, options, where=str(path)).source(str(path))
-        return cut_each(collection, options).source(str(path))
+            return cut_one(series[0], collection, options, where=str(path)).source(str(path), options)
+        return cut_each(collection, options).source(str(path), options)
 
 
 def _holds_numbers(line: str) -> bool:

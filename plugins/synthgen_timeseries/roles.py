@@ -16,7 +16,7 @@ from synthgen_timeseries.table import Table
 if TYPE_CHECKING:
     from synthgen.config import DataConfig
 
-__all__ = ["Roles", "is_step_name", "roles_of"]
+__all__ = ["Roles", "is_numeric", "is_step_name", "roles_of"]
 
 _IDS = ("unique_id", "series_id", "item_id", "case_id", "sample_id", "id", "series", "sample", "case", "recording")
 _TIMES = ("ds", "timestamp", "datetime", "date", "time", "time_step", "timestep", "step", "t", "index")
@@ -56,6 +56,7 @@ def roles_of(table: Table, options: DataConfig) -> Roles:
     asked = (options.id_column, options.time_column, options.label_column, options.group_column)
     for name in (*(name for name in asked if name), *options.value_columns, *options.attributes):
         _check(table, name)
+    channels = [channel.name for channel in table.channels]
     attributes = options.attributes or tuple(each.name for each in table.attributes if each.name in table.columns)
     taken = {name for name in (*asked, *options.value_columns, *attributes) if name}
     identity = options.id_column or _guess(table, _IDS, taken)
@@ -73,8 +74,12 @@ def roles_of(table: Table, options: DataConfig) -> Roles:
     values = options.value_columns or tuple(
         name
         for name in table.columns
-        if name not in taken and name not in table.members and (name in table.lists or _is_numeric(table, name))
+        if name not in taken
+        and (name not in table.members or name in channels)
+        and (name in table.members or name in table.lists or is_numeric(table, name))
     )
+    order = {name: place for place, name in enumerate(channels)}
+    values = tuple(sorted(values, key=lambda name: order.get(name, len(order))))  # stable: others stay as they are
     if not values:
         raise DataError(
             f"{table.path} has no numeric columns to learn from; its columns are {', '.join(table.columns)}",
@@ -120,7 +125,7 @@ def _guess_time(table: Table, taken: set[str]) -> str:
     return ""
 
 
-def _is_numeric(table: Table, name: str) -> bool:
+def is_numeric(table: Table, name: str) -> bool:
     """A column of numbers; also one where most cells are, so that reading it names the cell that is not."""
     column = table.frame[name]
     if pd.api.types.is_numeric_dtype(column.dtype):

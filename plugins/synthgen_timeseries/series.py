@@ -61,6 +61,7 @@ class ChannelScale:
             DataError: there are no records, or a channel has no value in any of them.
         """
         count = mean = squares = low = high = np.zeros(0)
+        begun = False
         for batch in batches:
             known, values = batch["observed"], batch["values"].astype(np.float64)
             here = known.sum(axis=(0, 2)).astype(np.float64)
@@ -68,14 +69,15 @@ class ChannelScale:
             spread = np.where(known, (values - mine[:, None]) ** 2, 0.0).sum(axis=(0, 2))
             bottom = np.where(known, values, np.inf).min(axis=(0, 2), initial=np.inf)
             top = np.where(known, values, -np.inf).max(axis=(0, 2), initial=-np.inf)
-            if not count.size:
+            if not begun:
+                begun = True
                 count, mean, squares, low, high = here, mine, spread, bottom, top
                 continue
             total = np.maximum(count + here, 1.0)
             step = mine - mean
             mean, squares = mean + step * here / total, squares + spread + step**2 * count * here / total
             count, low, high = count + here, np.minimum(low, bottom), np.maximum(high, top)
-        if not count.size or (count == 0).any():
+        if not begun or (count == 0).any():
             raise DataError("a channel has no observed value in the training records")
         std = np.sqrt(squares / count)
         # Rounding leaves a constant channel with a spread of a few units in the last place of its mean.

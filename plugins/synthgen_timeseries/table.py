@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -13,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from synthgen.api import Attribute
+from synthgen.api import Attribute, Channel
 from synthgen.errors import DataError
 from synthgen.io.attribute_cells import footer_attributes
 from synthgen.io.parquet import features_of, open_parquet, parquet_files, read_columns
@@ -36,7 +37,7 @@ class Table:
         files: the CSV files of the table, for line numbers.
         notes: sentences for the user.
         members: column name -> list of texts, or None, for each row.
-        attributes: what the file says of its own attributes.
+        attributes, channels: what a file of ours says of its own.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class Table:
     notes: tuple[str, ...] = ()
     members: dict[str, list[Any]] = field(default_factory=dict)
     attributes: tuple[Attribute, ...] = ()
+    channels: tuple[Channel, ...] = ()
 
     @property
     def columns(self) -> list[str]:
@@ -230,7 +232,17 @@ def read_parquet(path: Path) -> Table:
         int(steps) if steps.isdigit() else 0,
         members=members,
         attributes=footer_attributes(schema),
+        channels=_footer_channels(schema),
     )
+
+
+def _footer_channels(schema: Any) -> tuple[Channel, ...]:
+    raw = (schema.metadata or {}).get(b"synthgen.channels")
+    try:
+        rows = json.loads(raw) if raw else []
+        return tuple(Channel(**{**row, "values": tuple(row["values"])}) for row in rows)
+    except (ValueError, KeyError, TypeError):
+        return ()
 
 
 def _is_text_list(kind: Any) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from synthgen.io.attribute_cells import attribute_cells
 from synthgen.io.parquet import Column, label_columns
 from synthgen.io.shard_writer import AsCsv, RecordWriter, ShardWriter
 from synthgen_timeseries.series import inside
+from synthgen_timeseries.times import time_stamps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,12 +41,14 @@ class WideParquet(RecordWriter):
         return {name: pa.ListArray.from_arrays(offsets, values) for name, values in flat.items()}
 
     def footer(self, schema: Schema) -> dict[str, str]:
-        """The longest length, which one shard alone may not show."""
-        return {_STEPS: str(schema.shape[1])}
+        """The longest length, which one shard alone may not show, and what the channels are."""
+        return _footer(schema)
 
 
 class LongParquet(ShardWriter):
-    """A row a step: unique_id, ds (the step, from 0), channels, label, label_name, attributes, and origin where given.
+    """A row a step: unique_id, ds, the channels, label, label_name, the attributes, and origin where given.
+
+    `ds` is the step, from 0, or the time where the steps of the training data are unevenly apart.
 
     The manner of Nixtla and AutoGluon. Seed and guidance are left to the wide format and to `provenance.json`.
     """
@@ -55,8 +60,15 @@ class LongParquet(ShardWriter):
         within = inside(records["length"], records["values"].shape[2])
         row, step = np.nonzero(within)
         identity = columns.get("sample_id", np.arange(len(records)))
+        flat = _flat_channels(records, schema, within)
         table: dict[str, Column] = {"unique_id": pa.array(identity[row]), "ds": pa.array(step.astype(np.int64))}
-        for name, column in _flat_channels(records, schema, within).items():
+        if "time" in schema.extra:
+            facts = schema.extra["time"]
+            names = [channel.name for channel in schema.channels]
+            gaps = records["values"][:, names.index(facts["channel"])]
+            table["ds"] = pa.array(time_stamps(gaps, records["length"], facts))
+            del flat[facts["channel"]]
+        for name, column in flat.items():
             _add(table, name, column)
         for name, column in {**label_columns(records, schema), **attribute_cells(records, schema)}.items():
             _add(table, name, column.take(pa.array(row)))
@@ -65,12 +77,17 @@ class LongParquet(ShardWriter):
         return table
 
     def footer(self, schema: Schema) -> dict[str, str]:
-        """The longest length, which one shard alone may not show."""
-        return {_STEPS: str(schema.shape[1])}
+        """The longest length, which one shard alone may not show, and what the channels are."""
+        return _footer(schema)
 
 
 class LongCsv(AsCsv, LongParquet):
     """The columns of `LongParquet` as text, for those without Parquet; its numbers read back to the same float32."""
+
+
+def _footer(schema: Schema) -> dict[str, str]:
+    channels = [dataclasses.asdict(channel) for channel in schema.channels]
+    return {_STEPS: str(schema.shape[1]), "synthgen.channels": json.dumps(channels, ensure_ascii=False)}
 
 
 def _flat_channels(records: Records, schema: Schema, within: NDArray[np.bool_]) -> dict[str, pa.Array]:
@@ -78,7 +95,15 @@ def _flat_channels(records: Records, schema: Schema, within: NDArray[np.bool_]) 
     flat: dict[str, pa.Array] = {}
     for index, channel in enumerate(schema.channels):
         values, missing = records["values"][:, index][within], ~records["observed"][:, index][within]
-        if channel.kind == "integer":
+        if channel.kind == "categorical":
+            names = np.array(channel.values, dtype=object)[np.rint(values).astype(np.int64)]
+            truth = channel.values == ("False", "True")
+            flat[channel.name] = (
+                pa.array(names == "True", pa.bool_(), mask=missing)
+                if truth
+                else pa.array(names, pa.string(), mask=missing)
+            )
+        elif channel.kind == "integer":
             flat[channel.name] = pa.array(np.rint(values).astype(np.int64), pa.int64(), mask=missing)
         else:
             flat[channel.name] = pa.array(values, pa.float32(), mask=missing)

@@ -12,19 +12,23 @@ from synthgen.errors import DataError
 
 __all__ = ["Attribute", "AttributeKind", "Channel", "ChannelKind", "Condition", "Schema"]
 
-ChannelKind = Literal["continuous", "integer", "nonnegative", "categorical"]
+ChannelKind = Literal["continuous", "integer", "nonnegative", "categorical", "interval"]
 AttributeKind = Literal["category", "members", "number"]
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One channel of a record: name, kind of value, unit and the range seen in training."""
+    """One channel of a record: name, kind of value, unit, the range seen in training, and the names of categories.
+
+    A record holds a category as the index into `values`.
+    """
 
     name: str
     kind: ChannelKind = "continuous"
     unit: str = ""
     low: float | None = None
     high: float | None = None
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class Attribute:
         integer: whole numbers only.
         logarithmic: the denoiser is told the logarithm, for positive numbers of very different size.
         derived: the record itself shows the value, such as its length. It is then no column; the codec works it out.
+        free: left to the model unless it is asked for, and never taken from a training record.
         dropout: how often training leaves it out, see `Condition`.
     """
 
@@ -76,6 +81,7 @@ class Attribute:
     integer: bool = False
     logarithmic: bool = False
     derived: bool = False
+    free: bool = False
     dropout: float = 0.1
 
     @property
@@ -129,7 +135,9 @@ class Schema:
             return cls(
                 modality=raw["modality"],
                 shape=tuple(int(size) for size in raw["shape"]),
-                channels=tuple(Channel(**channel) for channel in raw["channels"]),
+                channels=tuple(
+                    Channel(**{**channel, "values": tuple(channel.get("values", ()))}) for channel in raw["channels"]
+                ),
                 labels=tuple(raw["labels"]),
                 label_column=raw["label_column"],
                 conditions=tuple(Condition(**condition) for condition in raw["conditions"]),

@@ -173,7 +173,9 @@ def _channels(source: Source, sample: Records) -> list[dict[str, Any]]:
         low, high = channel.low, channel.high
         if low is None or high is None:
             low, high = _range(sample, position)
-        channels.append({"name": channel.name, "kind": channel.kind, "unit": channel.unit, "low": low, "high": high})
+        names = {"values": list(channel.values)} if channel.values else {}
+        range_ = {"low": low, "high": high}
+        channels.append({"name": channel.name, "kind": channel.kind, "unit": channel.unit, **range_, **names})
     return channels
 
 
@@ -206,6 +208,9 @@ def _text(path: str, document: dict[str, Any]) -> str:
     for channel in document["channels"]:
         known = channel["low"] is not None and channel["high"] is not None
         span = f"{channel['low']:.4g} to {channel['high']:.4g}" if known else "unknown range"
+        names = channel.get("values", ())
+        if names:
+            span = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
         unit = f" {channel['unit']}" if channel["unit"] else ""
         lines.append(f"  channel   {channel['name']}: {channel['kind']}, {span}{unit}")
     if document["labels"]:

@@ -40,6 +40,17 @@ class DataConfig(Section):
         (),
         description="columns with one value a record, which can be asked for; timeseries, long layout: guessed",
     )
+    scaling: Literal["auto", "standard", "minmax", "robust", "quantile", "log"] = Field(
+        "auto", description="timeseries: how values become model numbers; auto: standard, or asinh where it helps"
+    )
+    channel_scaling: tuple[str, ...] = Field((), description='timeseries: scaling of single channels, "load=quantile"')
+    series_norm: bool = Field(
+        False,
+        description="timeseries: draw level and spread of a series beside its shape; both can then be asked for",
+    )
+    intervals: Literal["auto", "always", "never"] = Field(
+        "auto", description="timeseries: the time between steps is a channel of its own; auto: where it is uneven"
+    )
     window: int | None = Field(None, ge=2, description="timeseries: cut long series into windows of this many steps")
     stride: int | None = Field(None, ge=1, description="timeseries: steps between windows; window // 2 when unset")
     image_size: int | None = Field(None, ge=4, le=1024, description="image, mask: resize to this height and width")

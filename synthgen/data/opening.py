@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from synthgen.data.attributes import recoded
 from synthgen.data.source import LazySource
 from synthgen.errors import DataError, UsageError
 
-__all__ = ["check_same_kind", "open_alike", "open_source", "relabel"]
+__all__ = ["alike", "check_same_kind", "open_alike", "open_source", "relabel"]
 
 
 def open_source(modality: str, options: DataConfig) -> Source:
@@ -67,9 +66,8 @@ def relabel(source: Source, schema: Schema) -> Source:
         UsageError: the data is of another modality or shape.
     """
     check_same_kind(source.schema, schema)
-    notes = _attribute_notes(source.schema, schema)
     if source.labels is None or not schema.labels:
-        return source if source.schema.attributes == schema.attributes else _translated(source, schema, None, notes)
+        return alike(source, schema)
     position = {name: index for index, name in enumerate(schema.labels)}
     used = [source.schema.labels[index] for index in np.unique(source.labels)]
     unknown = [name for name in used if name not in position]
@@ -80,28 +78,47 @@ def relabel(source: Source, schema: Schema) -> Source:
             hint=f"Did you mean {close[0]}?" if close else f"The run knows: {', '.join(schema.labels[:20])}.",
         )
     table = np.array([position.get(name, -1) for name in source.schema.labels], dtype=np.int64)
+    return _translated(source, schema, table)
 
-    return _translated(source, schema, table, notes)
+
+def alike(source: Source, schema: Schema) -> Source:
+    """The same records with attributes and categories of channels as another schema counts them; labels stay."""
+    same = source.schema.attributes == schema.attributes and not _renumbered(source.schema, schema)
+    return source if same else _translated(source, schema, None)
 
 
-def _translated(source: Source, schema: Schema, table: NDArray[np.int64] | None, notes: Sequence[str]) -> Source:
-    """The source with labels by a table (None: as they are) and attributes as the schema has them."""
+def _renumbered(found: Schema, wanted: Schema) -> bool:
+    pairs = zip(found.channels, wanted.channels, strict=False)
+    return any(own.values != other.values for own, other in pairs)
+
+
+def _translated(source: Source, schema: Schema, table: NDArray[np.int64] | None) -> Source:
+    """The source with labels by a table (None: as they are), attributes and categories as the schema has them."""
     found = source.schema
+    renumbered = _renumbered(found, schema)
+    translate = getattr(registry.modality(schema.modality), "translate", None) if renumbered else None
+    channels = schema.channels if translate is not None else found.channels
 
     def load(indices: NDArray[np.int64]) -> Records:
         records = source.read(indices)
         label = records.label if table is None or records.label is None else table[records.label]
         same = found.attributes == schema.attributes
-        return Records(records.columns if same else recoded(records.columns, found, schema), label)
+        moved = Records(records.columns if same else recoded(records.columns, found, schema), label)
+        return moved if translate is None else translate(moved, found, schema)
 
     return LazySource(
-        replace(found, labels=found.labels if table is None else schema.labels, attributes=schema.attributes),
+        replace(
+            found,
+            labels=found.labels if table is None else schema.labels,
+            attributes=schema.attributes,
+            channels=channels,
+        ),
         len(source),
         load,
         labels=source.labels if table is None or source.labels is None else table[source.labels],
         groups=source.groups,
         official_split=source.official_split,
-        notes=(*source.notes, *notes),
+        notes=(*source.notes, *_attribute_notes(found, schema)),
         through_file=getattr(source, "through_file", None),
     )
 
@@ -144,10 +161,10 @@ def open_alike(schema: Schema, options: DataConfig, *, label_column: str | None 
         options = options.model_copy(update={"label_column": None})
         source = open_source(schema.modality, options)
     if source.schema.shape == schema.shape or len(schema.shape) != 3 or schema.shape[1] != schema.shape[2]:
-        return source, options
+        return alike(source, schema), options
     mode = {1: "grey", 3: "rgb", 4: "rgba"}.get(len(schema.channels), "auto")
     options = options.model_copy(update={"image_size": schema.shape[1], "image_mode": mode})
-    return open_source(schema.modality, options), options
+    return alike(open_source(schema.modality, options), schema), options
 
 
 def check_same_kind(found: Schema, wanted: Schema) -> None:

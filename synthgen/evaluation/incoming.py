@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from synthgen.data.opening import open_source
+from synthgen.data.opening import alike, open_source
 from synthgen.errors import DataError, SynthgenError
 
 if TYPE_CHECKING:
@@ -233,6 +233,7 @@ class _Files:
     def _open(self, path: Path) -> tuple[Records, list[str]]:
         source = open_source(self._schema.modality, self._options.model_copy(update={"path": str(path)}))
         _check(source.schema.shape, self._schema.shape)
+        source = alike(source, self._schema)
         size = len(source)
         names = [path.name] if size == 1 else [f"{path.name}, record {row}" for row in range(size)]
         return source.read(np.arange(size)), names

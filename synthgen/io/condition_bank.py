@@ -16,6 +16,7 @@ from torch import Tensor
 
 from synthgen.api import Schema
 from synthgen.data.attribute_codec import to_condition
+from synthgen.data.attributes import unknown
 from synthgen.errors import RunError
 from synthgen.seeding import uniform
 
@@ -73,7 +74,11 @@ class ConditionBank:
                 candidates = self._candidates(label, {name: values[chosen[0]] for name, values in told.items()})
                 rows[chosen] = candidates[(draws[chosen] * len(candidates)).astype(np.int64)]
         picked = torch.from_numpy(rows)
-        return {name: values[picked] for name, values in self._rows.items()} | told
+        drawn = {name: values[picked] for name, values in self._rows.items()}
+        for name, attribute in self._attributes.items():
+            if attribute.free and name not in told:
+                drawn[name] = to_condition(attribute, unknown(attribute, len(picked)))
+        return drawn | told
 
     def told(self, asked: Asked, *, seed: int, sample_ids: Sequence[int]) -> dict[str, Tensor]:
         """The asked conditions of each record; arguments as `draw`."""
