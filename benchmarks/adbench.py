@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import sys
@@ -75,7 +76,7 @@ def protocol_p(name: str, seed: int) -> Split:
         rows = np.random.RandomState(seed).choice(np.arange(len(y)), MOST_ROWS["P"], replace=False)
         x, y = x[rows], y[rows]
     normal, anomalous = np.flatnonzero(y == 0), np.flatnonzero(y == 1)
-    train, test = np.split(normal, [round(0.5 * len(normal))])
+    train, test = np.split(normal, [math.ceil(0.5 * len(normal))])
     test = np.concatenate([test, anomalous])
     scaler = StandardScaler().fit(x[train])
     return scaler.transform(x[train]), scaler.transform(x[test]), y[test]
