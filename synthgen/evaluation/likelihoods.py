@@ -1,10 +1,6 @@
 """Two scores from the density that a denoiser implies: a record's likelihood, and the noise level it seems to carry.
 
-**likelihood** follows the probability-flow ODE dx/dsigma = (x - D)/sigma from a small to a large sigma, where p is
-N(0, (sigma^2 + s^2) I), and adds up the divergence of its field (Song et al. 2021, arXiv:2011.13456, eq. 39). With
-z = x / sqrt(sigma^2 + s^2), s = sigma_data, what is left to integrate vanishes for Gaussian data:
-
-    dz / d ln sigma = (s^2 x / (sigma^2 + s^2) - D) / sqrt(sigma^2 + s^2)
+**likelihood** is that of `synthgen.diffusion.likelihood`, along the probability-flow ODE.
 
 **time**: p_sigma solves the heat equation, so with J the Jacobian of D and d the number of values
 
@@ -21,22 +17,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from synthgen import seeding
-from synthgen.evaluation.measuring import Measured, Piece, Setting, by_position, pieces_of
+from synthgen.diffusion.likelihood import density_and_residual, with_trace
+from synthgen.evaluation.measuring import Measured, Setting, by_position, pieces_of
 
 if TYPE_CHECKING:
     from synthgen.api import Batch
     from synthgen.diffusion.denoiser import AnyDenoiser
 
 __all__ = ["LIKELIHOOD_EVALUATIONS", "TIME_EVALUATIONS", "likelihood", "time"]
-
-_Field = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 _LOWEST, _HIGHEST = 0.1, 20.0  # in units of sigma_data
 _ODE_STEPS = 12
@@ -50,36 +44,24 @@ TIME_EVALUATIONS = (1 + _PROBES) * _TIME_LEVELS
 def likelihood(
     denoiser: AnyDenoiser, batch: Batch, told: Mapping[str, torch.Tensor] | None, setting: Setting
 ) -> Measured:
-    """-ln p(x) for each observed value, by Heun's method in ln sigma for z = x / sqrt(sigma^2 + sigma_data^2)."""
-    low, high = _LOWEST * setting.sigma_data, _HIGHEST * setting.sigma_data
-    grid = np.linspace(math.log(low), math.log(high), _ODE_STEPS + 1)
+    """-ln p(x) for each observed value."""
     values = np.empty((len(batch.x), 1))
     maps = np.empty((len(batch.x), 1, *batch.x.shape[2:]), dtype=np.float32)
     for piece in pieces_of(denoiser, batch, told, records=setting.batch_size):
-        x, weight = piece.x, piece.weight
-        probe = _probes(setting.seed, x.shape[1:], 1).to(x)
-        dims = weight.flatten(1).sum(dim=1)
-
-        def field(z: torch.Tensor, level: float, piece: Piece = piece, probe: torch.Tensor = probe) -> _Field:
-            """dz / d ln sigma, its divergence, and x - D."""
-            variance = math.exp(2 * level) + setting.sigma_data**2
-            state, skip = math.sqrt(variance) * z, setting.sigma_data**2 / variance
-            clean, trace = _with_trace(denoiser, state, math.exp(level), piece.told, probe, piece.weight)
-            observed = piece.weight.flatten(1).sum(dim=1)
-            return (skip * state - clean) / math.sqrt(variance), skip * observed - trace, state - clean
-
-        start = low**2 + setting.sigma_data**2
-        z, change = x / math.sqrt(start), torch.zeros(len(x), device=x.device, dtype=torch.float64)
-        for k, (now, after) in enumerate(pairwise(grid)):
-            slope, spreading, residual = field(z, now)
-            if k == 0:
-                maps[piece.rows, 0] = by_position(residual.square() * weight, weight)
-            ahead, spreading_ahead, _ = field(z + (after - now) * slope, after)
-            z = z + (after - now) * (slope + ahead) / 2
-            change += (after - now) * (spreading + spreading_ahead).double() / 2
-        squared = (z.square() * weight).flatten(1).sum(dim=1).double()
-        log_density = -0.5 * (squared + dims.double() * math.log(2 * math.pi * start)) + change
-        values[piece.rows, 0] = (-log_density / dims.double()).cpu().numpy()
+        log_density, residual = density_and_residual(
+            denoiser,
+            piece.x,
+            piece.told,
+            probes=_probes(setting.seed, piece.x.shape[1:], 1).to(piece.x),
+            sigma_min=_LOWEST * setting.sigma_data,
+            sigma_max=_HIGHEST * setting.sigma_data,
+            sigma_data=setting.sigma_data,
+            steps=_ODE_STEPS,
+            weight=piece.weight,
+        )
+        observed = piece.weight.flatten(1).sum(dim=1)
+        values[piece.rows, 0] = (-log_density / observed).double().cpu().numpy()
+        maps[piece.rows, 0] = by_position(residual.square() * piece.weight, piece.weight)
     return Measured(values, maps)
 
 
@@ -96,7 +78,7 @@ def time(denoiser: AnyDenoiser, batch: Batch, told: Mapping[str, torch.Tensor] |
         slopes = np.empty((len(x), _TIME_LEVELS))
         total = torch.zeros_like(x)
         for k, level in enumerate(grid):
-            clean, trace = _with_trace(denoiser, x, math.exp(level), piece.told, probes, weight)
+            clean, trace = with_trace(denoiser, x, math.exp(level), piece.told, probes, weight)
             squared = (clean - x).square() * weight / math.exp(2 * level)
             slopes[:, k] = trace.double().cpu().numpy() - dims + squared.flatten(1).double().sum(dim=1).cpu().numpy()
             total += squared / _TIME_LEVELS
@@ -110,26 +92,7 @@ def time(denoiser: AnyDenoiser, batch: Batch, told: Mapping[str, torch.Tensor] |
     return Measured(values, maps)
 
 
-def _with_trace(
-    denoiser: AnyDenoiser,
-    x: torch.Tensor,
-    sigma: float,
-    given: Mapping[str, torch.Tensor],
-    probes: torch.Tensor,
-    weight: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """D(x; sigma), and the trace of its Jacobian over observed positions, `(b,)`, by the probes `(P, C, *S)`."""
-    with torch.enable_grad():
-        leaf = x.detach().requires_grad_(True)
-        clean = denoiser(leaf, leaf.new_full((len(leaf),), sigma), given)
-        trace = torch.zeros(len(x), device=x.device)
-        for number, probe in enumerate(probes):
-            v = probe * weight
-            (product,) = torch.autograd.grad((clean * v).sum(), leaf, retain_graph=number + 1 < len(probes))
-            trace += (product * v).flatten(1).sum(dim=1) / len(probes)
-    return clean.detach(), trace.detach()
-
-
 def _probes(seed: int, shape: torch.Size, count: int) -> torch.Tensor:
+    """Signs `(count, 1, *shape)`, the same for every record."""
     draws = seeding.generator(seed, "trace-probes").integers(0, 2, size=(count, *shape))
-    return torch.from_numpy(2.0 * draws - 1.0).float()
+    return torch.from_numpy(2.0 * draws - 1.0).float()[:, None]

@@ -41,7 +41,8 @@ def test_more_steps_come_closer_at_second_order(mixture, points):
 
     floor = error(400)  # the terminal density is a Gaussian, the mixture's is not quite
     assert floor < 0.01
-    assert error(25) / error(50) > 2.5
+    assert error(25) < 0.01  # what is integrated hardly changes, so that few steps suffice
+    assert error(6) / error(12) > 2.5
 
 
 def test_the_stochastic_trace_is_unbiased(mixture, points, generator):
