@@ -40,6 +40,7 @@ __all__ = [
 _LEAST = 10
 _REPEATS = 5
 _TRAINED_ON = 2_000
+_LONGEST = 512  # steps that the recurrent judges read
 _ALPHAS = np.logspace(-1, 5, 7)
 
 _YUAN = "protocol of Yuan and Qiao 2024, arXiv 2403.01742"
@@ -132,6 +133,11 @@ def _one_channel(schema: Schema) -> str | None:
     return "a single channel correlates with no other" if schema.shape[0] == 1 else None
 
 
+def _too_long(schema: Schema) -> str | None:
+    steps = schema.shape[1]
+    return f"a recurrent judge of {steps} steps takes hours; see rocket_auc" if steps > _LONGEST else None
+
+
 AUTOCORRELATION = Metric(
     _on_complete(dynamics.autocorrelation_distance),
     "lower",
@@ -172,6 +178,7 @@ CONTEXT_FID = Metric(
     "to [0, 1]; 320 features, the largest value over time of each.",
     f"Jeha et al. 2022 (ICLR, PSA-GAN); Yue et al. 2022, arXiv 2106.10466; {_YUAN}",
     cost="costly",
+    resamples=_REPEATS,
 )
 DISCRIMINATIVE = Metric(
     _on_windows(protocol.discriminative),
@@ -181,6 +188,7 @@ DISCRIMINATIVE = Metric(
     f"Yoon et al. 2019 (NeurIPS, TimeGAN); {_YUAN}",
     cost="costly",
     resamples=_REPEATS,
+    inapplicable=_too_long,
 )
 PREDICTIVE = Metric(
     _on_windows(protocol.predictive),
@@ -190,6 +198,7 @@ PREDICTIVE = Metric(
     f"Yoon et al. 2019 (NeurIPS, TimeGAN); {_YUAN}",
     cost="costly",
     resamples=_REPEATS,
+    inapplicable=_too_long,
 )
 ROCKET_AUC = Metric(
     _rocket_auc,

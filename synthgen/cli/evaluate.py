@@ -48,6 +48,10 @@ def evaluate(
         int | None,
         typer.Option("--seeds", metavar="K", min=1, help="Judges trained a comparison: 3, fast 1, full 5 when absent."),
     ] = None,
+    judge: Annotated[
+        str,
+        typer.Option("--judge", metavar="KIND", help="Downstream model; series: minirocket, fcn or inceptiontime."),
+    ] = "default",
     fast: Annotated[bool, typer.Option("--fast", help="One judge and fewer records: a first look.")] = False,
     full: Annotated[
         bool, typer.Option("--full", help="More judges and records, few labels, a learning curve: the last word.")
@@ -71,6 +75,7 @@ def evaluate(
             seeds=seeds,
             fast=fast,
             full=full,
+            judge=judge,
             progress=progress,
         )
     document = describe_report(report)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from synthgen.api import Modality, Outcome, Records, Schema
 from synthgen.evaluation.cache import Cache
+from synthgen.evaluation.judged import kind_of
 from synthgen.seeding import generator
 
 __all__ = ["Arm", "Bench", "stratified_share"]
@@ -99,7 +100,7 @@ class Bench:
 
     def _judge_name(self, seed: int) -> str:
         kind = type(self.modality.judge(self.schema, seed=seed))
-        return f"{kind.__module__}.{kind.__qualname__}"
+        return f"{kind.__module__}.{kind.__qualname__}:{kind_of(self.modality)}"
 
     def _ask(self, judge: list[Any], seed: int, training: Records, test: Records) -> dict[str, NDArray[Any]]:
         if not judge:

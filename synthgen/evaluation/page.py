@@ -136,6 +136,7 @@ def _generated(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         ("records", ", ".join(f"{name} {n}" for name, n in provenance["records"].items())),
         ("training seed", str(provenance["training_seed"])),
+        ("judge", str(provenance.get("judge", "default"))),
         ("judge seeds", ", ".join(map(str, provenance["judge_seeds"]))),
         ("versions", ", ".join(f"{name} {version}" for name, version in provenance["versions"].items())),
         ("again", provenance["command"]),

@@ -15,6 +15,7 @@ from synthgen.evaluation.cache import Cache
 from synthgen.evaluation.effort import DEFAULT, FAST, FULL, Clock, Effort
 from synthgen.evaluation.gallery import pictures_of, training_pictures
 from synthgen.evaluation.gates import check_gates, judge_gates, raise_unmet
+from synthgen.evaluation.judged import judged_by
 from synthgen.evaluation.material import Material, gather
 from synthgen.evaluation.measurement import Measured, ask_model, expected_work, measure_records
 from synthgen.evaluation.metric import MetricRow
@@ -23,6 +24,7 @@ from synthgen.evaluation.verdict import answer, sentences
 from synthgen.io import notebook
 
 if TYPE_CHECKING:
+    from synthgen.api import Modality
     from synthgen.io.run import Run
 
 __all__ = ["Report", "evaluate", "made_by"]
@@ -102,6 +104,7 @@ def evaluate(
     seeds: int | None = None,
     fast: bool = False,
     full: bool = False,
+    judge: str = "default",
     progress: Progress | None = None,
 ) -> Report:
     """Measure synthetic data sets against held-out real records and write the report.
@@ -117,10 +120,11 @@ def evaluate(
         fast: one judge an arm, fewer records and resamples: a first look.
         full: more of everything, `gain_25` and `gain_10`, a learning curve over the amount of synthetic data, and
             plugins' costly metrics.
+        judge: which of the modality's judges says what helps; series have `minirocket`, `fcn` and `inceptiontime`.
         progress: told what is being done.
 
     Raises:
-        UsageError: an unknown metric name in `fail_under`, before any work; a data set given twice; fast and full.
+        UsageError: an unknown judge, or metric in `fail_under`, before any work; a data set given twice; fast and full.
         RunError: the run cannot be read, or its training data has moved.
         GateError: a limit was not met; the report is written all the same.
     """
@@ -136,7 +140,8 @@ def evaluate(
     sets = _data_sets(synthetic)
     chosen = made_by(sets[0]) if run is None else run
     opened = Run.newest() if chosen is None else Run.open(chosen) if isinstance(chosen, str | Path) else chosen
-    measured_by = utility.judge_measure(opened.modality, opened.schema)
+    modality = judged_by(opened.modality, judge)
+    measured_by = utility.judge_measure(modality, opened.schema)
     check_gates(limits, measure=measured_by, classes=opened.schema.labels if measured_by == "accuracy" else ())
     judges = seeds or spending.seeds
     work = expected_work(seeds=judges, shares=len(spending.shares), curve=spending.curve)
@@ -148,12 +153,18 @@ def evaluate(
         clock.begin("reading", 1)
         material = gather(opened, path, real=None if real is None else str(real), limit=spending.records, beside=beside)
         beside = material
-        findings.append(_finding(opened, material, limits, judges, spending, cache, clock))
+        findings.append(_finding(opened, modality, material, limits, judges, spending, cache, clock))
     cache.prune()
     clock.begin("writing", 0)
     directory = opened.path / "report" if out is None else Path(out)
     provenance = _provenance(
-        opened, beside, seeds=judges, effort=spending.name, synthetic=[path for path in sets if path], real=real
+        opened,
+        beside,
+        seeds=judges,
+        effort=spending.name,
+        synthetic=[path for path in sets if path],
+        real=real,
+        judge=judge,
     )
     facts = _facts(opened, findings, provenance, seconds=time.perf_counter() - clock.started)
     page.write(directory, facts, findings=findings, training=training_pictures(opened), config=opened.config)
@@ -173,6 +184,7 @@ def _data_sets(synthetic: Path | str | Sequence[Path | str] | None) -> list[Path
 
 def _finding(
     run: Run,
+    modality: Modality,
     material: Material,
     limits: Mapping[str, float],
     judges: int,
@@ -182,7 +194,7 @@ def _finding(
 ) -> Finding:
     """Everything about one data set."""
     found = measure_records(
-        run.modality,
+        modality,
         run.schema,
         material.train,
         material.holdout,
@@ -259,12 +271,14 @@ def _provenance(
     effort: str,
     synthetic: Sequence[Path],
     real: Path | str | None,
+    judge: str,
 ) -> dict[str, Any]:
     assert material is not None
     command = ["synthgen", "evaluate", "--run", str(run.path)]
     command += ["--synthetic", *map(str, synthetic)] if synthetic else []
     command += [] if real is None else ["--real", str(real)]
     command += [] if effort == "default" else [f"--{effort}"]
+    command += [] if judge == "default" else ["--judge", judge]
     return {
         "command": shlex.join(command),
         "run_fingerprint": run.fingerprint,
@@ -276,6 +290,7 @@ def _provenance(
             "synthetic": len(material.synthetic),
         },
         "judge_seeds": list(range(seeds)),
+        "judge": judge,
         "effort": effort,
         "fast": effort == "fast",
         "training_seed": run.config.train.seed,

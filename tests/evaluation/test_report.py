@@ -5,16 +5,23 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from synthgen_timeseries import contrastive, protocol
+from synthgen_timeseries.judge import NetworkJudge
 
 from synthgen.errors import GateError, RunError, UsageError
 from synthgen.evaluation import evaluate
+from synthgen.evaluation.arms import Bench
+from synthgen.evaluation.cache import Cache
 from synthgen.evaluation.catalogue import CATALOGUE
 from synthgen.evaluation.gates import check_gates, judge_gates
+from synthgen.evaluation.judged import judged_by
 from synthgen.evaluation.material import encoded_alike, gather
 from synthgen.evaluation.metric import MetricRow
 from synthgen.generation import generate
 from synthgen.io.run import Run
 from synthgen.training import train
+
+COSTLY = ("context_fid", "discriminative", "predictive", "rocket_auc")
 
 
 def write_series(path, seed, n=72, length=32):
@@ -54,7 +61,9 @@ def test_a_report_has_all_files_and_every_row_that_applies(workplace, report):
     absent = {gone["name"]: gone["reason"] for gone in facts["not_applicable"]}
     assert set(CATALOGUE) == (rows.keys() | absent.keys()) & set(CATALOGUE)
     assert {name for name, reason in absent.items() if reason == "measured with --full"} == {"gain_25", "gain_10"}
-    assert absent.keys() - {"gain_25", "gain_10"} == {"vendi_worst_class"}  # the classes are too small here
+    ours = absent.keys() & set(CATALOGUE)
+    assert ours - {"gain_25", "gain_10"} == {"vendi_worst_class"}  # the classes are too small here
+    assert absent.keys() - ours == {"correlational", "crosscorr_distance", *COSTLY}
     assert [name for name, row in rows.items() if row["error"]] == []
     assert len(facts["verdict"]) == 3
     assert facts["run"] == str(workplace / "run")
@@ -176,7 +185,10 @@ def test_a_second_report_reads_what_the_first_computed(workplace, report, tmp_pa
     assert [row.to_json() for row in again.metrics] == [row.to_json() for row in report.metrics]
 
 
-def test_a_full_report_has_a_learning_curve_and_what_fast_leaves_out(workplace, tmp_path):
+def test_a_full_report_has_a_learning_curve_and_what_fast_leaves_out(workplace, tmp_path, monkeypatch):
+    for score in (protocol.discriminative, protocol.predictive):
+        monkeypatch.setitem(score.__kwdefaults__, "iterations", 3)
+    monkeypatch.setattr(contrastive, "_ITERATIONS", (3, 3))
     found = evaluate(workplace / "run", workplace / "made", out=tmp_path / "full", full=True, seeds=1)
     assert found.row("gain_10").error is None
     curve = found.json["learning_curve"]
@@ -233,3 +245,28 @@ def test_synthetic_images_are_compressed_as_the_real_ones_are_and_never_twice(ti
     assert np.any(alike.synthetic["image"] != plain["image"])
     again = gather(tiny_run, tmp_path / "real", real=str(tmp_path / "real"))
     assert any("not compressed again" in note for note in again.notes)
+
+
+def test_another_judge_is_asked_and_named(workplace, report, monkeypatch):
+    monkeypatch.setitem(NetworkJudge.__init__.__kwdefaults__, "steps", 4)
+    other = evaluate(workplace / "run", workplace / "made", out=workplace / "by-fcn", fast=True, judge="fcn")
+    assert other.json["provenance"]["judge"] == "fcn"
+    assert "--judge fcn" in other.json["provenance"]["command"]
+    assert other.row("tstr").error is None
+    assert report.json["provenance"]["judge"] == "default"
+    assert "--judge" not in report.json["provenance"]["command"]
+
+
+def test_an_unknown_judge_is_named_before_any_work(workplace):
+    with pytest.raises(UsageError, match="unknown judge 'forest'"):
+        evaluate(workplace / "run", workplace / "made", out=workplace / "never", judge="forest")
+    assert not (workplace / "never").exists()
+
+
+def test_answers_of_two_judges_are_kept_apart(workplace):
+    run = Run.open(workplace / "run")
+    names = {
+        Bench(judged_by(run.modality, kind), run.schema, seeds=[0], draws=2, cache=Cache())._judge_name(0)
+        for kind in ("default", "fcn", "inceptiontime")
+    }
+    assert len(names) == 3
