@@ -50,6 +50,7 @@ def synthgen_readers() -> list[Spec]:
     return [
         Spec("ucr", "UCR archive .tsv or .txt, label first", f"{readers}:UcrReader", modality=_NAME),
         Spec("ts", "sktime and aeon .ts", f"{readers}:TsReader", modality=_NAME),
+        Spec("arff", "Weka .arff of the UCR/UEA archive", f"{readers}:ArffReader", modality=_NAME),
         Spec("npz", "NumPy .npz with X (N, C, L) or (N, L), and y", f"{readers}:NpzReader", modality=_NAME),
         Spec("csv", "long, wide or one long series as text table", f"{readers}:CsvReader", modality=_NAME),
         Spec(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from synthgen.errors import DataError
 from synthgen_timeseries.collection import Collection, channels_named, label_name
 
-__all__ = ["Part", "lines_of", "parse_ts", "parse_ucr", "parts_of", "together"]
+__all__ = ["Part", "lines_of", "numbers_of", "parse_ts", "parse_ucr", "parts_of", "together"]
 
 _TRAIN = re.compile(r"(.*)_train", re.IGNORECASE)
 
@@ -121,13 +121,18 @@ def parse_ucr(path: Path) -> Part:
         label = label_name(cells[0])
         if not label or label.lower() == "nan":
             raise DataError(f"{path}, line {number}: the label in column 1 is missing")
-        part.series.append(_numbers(cells[1:], path, number, offset=2)[None, :])
+        part.series.append(numbers_of(cells[1:], path, number, offset=2)[None, :])
         part.label.append(label)
         part.line.append(number)
     return part
 
 
-def _numbers(cells: list[str], path: Path, line: int, *, offset: int = 1, dimension: str = "") -> NDArray[np.float64]:
+def numbers_of(cells: list[str], path: Path, line: int, *, offset: int = 1, dimension: str = "") -> NDArray[np.float64]:
+    """Cells as numbers; `?` and nothing are missing.
+
+    Raises:
+        DataError: a cell that is not a number, with line and column.
+    """
     try:
         return np.array([np.nan if cell.strip() in ("?", "") else float(cell) for cell in cells])
     except ValueError:
@@ -194,6 +199,6 @@ def _dimensions(fields: list[str], path: Path, number: int) -> NDArray[np.float6
         cells = text.split(",")
         if text.lstrip().startswith("("):  # time stamps: (time,value),(time,value)
             cells = [pair.rpartition(",")[2] for pair in re.findall(r"\(([^)]*)\)", text)]
-        rows.append(_numbers(cells, path, number, dimension=f" dimension {index},"))
+        rows.append(numbers_of(cells, path, number, dimension=f" dimension {index},"))
     longest = max(row.size for row in rows)
     return np.stack([np.pad(row, (0, longest - row.size), constant_values=np.nan) for row in rows])

@@ -11,6 +11,7 @@ from synthgen.errors import DataError
 from synthgen.io.npz import Archive
 from synthgen.io.parquet import parquet_files
 from synthgen_timeseries.archive import parse_ts, parse_ucr, parts_of, together
+from synthgen_timeseries.arff import parse_arff
 from synthgen_timeseries.collection import Collection, channels_named, label_name
 from synthgen_timeseries.layout import collection_of
 from synthgen_timeseries.table import csv_files, first_line, read_csv, read_parquet
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from synthgen.api import Source
     from synthgen.config import DataConfig
 
-__all__ = ["CsvReader", "NpzReader", "ParquetReader", "TsReader", "UcrReader"]
+__all__ = ["ArffReader", "CsvReader", "NpzReader", "ParquetReader", "TsReader", "UcrReader"]
 
 _UCR = (".tsv", ".txt")
 
@@ -58,6 +59,23 @@ class TsReader:
         """Both parts with the official split where there are two files."""
         parts = parts_of(path, (".ts",))
         collection = together([parse_ts(file) for _, file in parts], [name for name, _ in parts], note=".ts format")
+        return cut_each(collection, options).source(str(path), options)
+
+
+class ArffReader:
+    """`.arff` files of the UCR/UEA archive; `X_TRAIN.arff` brings `X_TEST.arff` beside it."""
+
+    def accepts(self, path: Path) -> bool:
+        """An `.arff` file, or a directory with a `_TRAIN.arff`."""
+        if path.is_dir():
+            names = (file for file in path.iterdir() if file.suffix.lower() == ".arff")
+            return any(file.stem.lower().endswith("_train") for file in names)
+        return path.is_file() and path.suffix.lower() == ".arff"
+
+    def read(self, path: Path, options: DataConfig) -> Source:
+        """Both parts with the official split where there are two files."""
+        parts = parts_of(path, (".arff",))
+        collection = together([parse_arff(file) for _, file in parts], [name for name, _ in parts], note=".arff format")
         return cut_each(collection, options).source(str(path), options)
 
 
