@@ -233,7 +233,8 @@ class _Summary:
         if name != "gain":
             note += "; the generator itself had seen all of them"
         drawn = both.resampled - alone.resampled
-        return self._row(name, both.value - alone.value, drawn, 0.0, both.n, n_train=real, note=note)
+        return self._row(name, both.value - alone.value, drawn, 0.0, both.n, n_train=real, note=note,
+                         alone=alone.value, both=both.value)  # fmt: skip
 
     def _by_class(self, name: str, arm: Arm, reference: Arm) -> list[MetricRow]:
         floors = reference.per_class

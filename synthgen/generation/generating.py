@@ -19,7 +19,7 @@ from synthgen.generation.describing import describe
 from synthgen.generation.executors import execute, threads_each
 from synthgen.generation.given import Given
 from synthgen.generation.plan import Plan, make_plan
-from synthgen.generation.vetter import Vetter, prepare, standard_in
+from synthgen.generation.vetter import Vetter, judge_of, prepare, standard_in
 from synthgen.generation.vetting import Vetting, select
 from synthgen.generation.worker import finished_files, make_records, tally_of
 from synthgen.io.atomic import TEMPORARY, make_directory, remove_leftovers, write_text
@@ -106,7 +106,7 @@ def generate(
         format=format,
         shards=shards,
         given=given,
-        vetting=_vetting(check, drop_inconsistent, keep_best),
+        vetting=_vetting(run, check, drop_inconsistent, keep_best),
     )
     if dry_run:
         return Dataset(Path(out or SYNTHETIC_ROOT / f"{run.path.name}-?"), _estimate(run, plan))
@@ -166,7 +166,7 @@ def generate_records(
         sampling=sampling,
         seed=seed,
         given=given,
-        vetting=_vetting(False, drop_inconsistent, keep_best),
+        vetting=_vetting(run, False, drop_inconsistent, keep_best),
     )
     make = partial(make_records, run, plan)
     if plan.vetting is None:
@@ -176,9 +176,12 @@ def generate_records(
     return select(make, range(plan.n), plan.n, vetter).records
 
 
-def _vetting(check: bool, drop_inconsistent: bool, keep_best: float | None) -> Vetting | None:
-    asked = check or drop_inconsistent or keep_best is not None
-    return Vetting(drop_inconsistent, keep_best) if asked else None
+def _vetting(run: Run, check: bool, drop_inconsistent: bool, keep_best: float | None) -> Vetting | None:
+    """What was asked for, refused where nothing can judge it."""
+    if not check and not drop_inconsistent and keep_best is None:
+        return None
+    judge_of(run)
+    return Vetting(drop_inconsistent, keep_best)
 
 
 def _vetted(plan: Plan, directory: Path) -> dict[str, Any]:

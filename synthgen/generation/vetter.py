@@ -25,7 +25,7 @@ from synthgen.io.atomic import write_text
 from synthgen.io.run import Run
 from synthgen.seeding import generator
 
-__all__ = ["Vetter", "prepare", "standard_in", "vetter_in"]
+__all__ = ["Vetter", "judge_of", "prepare", "standard_in", "vetter_in"]
 
 STANDARD = ".shards/standard.json"
 _MOST_TRAINING, _MOST_REAL = 20_000, 2_000
@@ -80,6 +80,21 @@ class Vetter:
         return records.label
 
 
+def judge_of(run: Run) -> Judge:
+    """A judge that can vet, not yet trained.
+
+    Raises:
+        UsageError: the run's records have nothing whose fit could be judged.
+    """
+    judge = run.modality.judge(run.schema, seed=0)
+    if judge is None or not (isinstance(judge, AgreementJudge) or judge.measure == "accuracy"):
+        raise UsageError(
+            f"the records of {run.path} have no label or mask whose fit could be judged",
+            hint="Leave --check, --drop-inconsistent and --keep-best away.",
+        )
+    return judge
+
+
 def prepare(run: Run, vetting: Vetting, directory: Path, make: Callable[[Sequence[int]], Records]) -> None:
     """Set the standard of a data set, once; workers and resumed runs find it in `.shards`."""
     if not (directory / STANDARD).exists():
@@ -118,12 +133,7 @@ class _Trained:
     """A judge trained on real records, those that set the standard, and the training records as vectors."""
 
     def __init__(self, run: Run) -> None:
-        judge = run.modality.judge(run.schema, seed=0)
-        if judge is None or not (isinstance(judge, AgreementJudge) or judge.measure == "accuracy"):
-            raise UsageError(
-                f"the records of {run.path} have no label or mask whose fit could be judged",
-                hint="Leave --check, --drop-inconsistent and --keep-best away.",
-            )
+        judge = judge_of(run)
         source = run.source()
         train, real = _sides(run.split.train, run.split.calibration, source.groups)
         self._schema, self._modality = run.schema, run.modality

@@ -187,3 +187,4 @@ def test_records_without_labels_cannot_be_vetted(tmp_path):
     run = train({"modality": "vectors", **TINY}, data=path, out=tmp_path / "run")
     with pytest.raises(UsageError, match="no label or mask"):
         generate(run, n=4, drop_inconsistent=True, out=tmp_path / "d")
+    assert not (tmp_path / "d").exists()
