@@ -8,7 +8,8 @@ judges trained on TRAIN are the reference. The published judge takes 1,000 epoch
 
     SYNTHGEN_BENCH_DATA=... python benchmarks/series_ucr.py --minutes 4 --seeds 0 --work /tmp/ucr
 
-Runs are kept under `--work` and finished rows beside the results; the same command goes on after the last.
+A result is written for each set. Runs are kept under `--work` and finished rows beside the results; the same command
+goes on after the last.
 """
 
 from __future__ import annotations
@@ -123,21 +124,17 @@ def _judge(kind: str, run: Run, seed: int, chosen: argparse.Namespace) -> Any:
                         dtype=torch.bfloat16)  # fmt: skip
 
 
-def summary(rows: list[dict[str, Any]], chosen: argparse.Namespace) -> dict[str, Any]:
-    """Medians over seeds by set, published figures beside them, and what small sets gain."""
-    table: dict[str, Any] = {}
-    for name in chosen.sets:
-        mine = [row for row in rows if row["set"] == name]
-        arms = [key for key in mine[0] if key.startswith(("tstr", "trtr", "both"))]
-        table[name] = {arm: round(statistics.median(row[arm]["accuracy"] for row in mine), 2) for arm in arms}
-        table[name] |= {"timevqvae_fcn": TIMEVQVAE[name], "real_inceptiontime": REAL[name]}
-        table[name]["copy_rate"] = statistics.median(row["copies"]["copy_rate"] for row in mine)
-        table[name]["train_seconds"] = statistics.median(row["training"]["seconds"] for row in mine)
-    keys = [key for key in table[chosen.sets[0]] if all(key in line for line in table.values())]
-    return {
-        "sets": table,
-        "mean": {key: round(statistics.fmean(line[key] for line in table.values()), 2) for key in keys},
-    }
+def summary(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Medians over seeds, what real and synthetic series together gain, and the published figures."""
+    arms = [key for key in rows[0] if key.startswith(("tstr", "trtr", "both"))]
+    found: dict[str, Any] = {arm: statistics.median(row[arm]["accuracy"] for row in rows) for arm in arms}
+    for both in [arm for arm in arms if arm.startswith("both")]:
+        kind = both.removeprefix("both-")
+        gains = [row[both]["accuracy"] - row[f"trtr-{kind}"]["accuracy"] for row in rows]
+        found[f"gain-{kind}"] = statistics.median(gains)
+    found["copy_rate"] = statistics.median(row["copies"]["copy_rate"] for row in rows)
+    found["train_seconds"] = statistics.median(row["training"]["seconds"] for row in rows)
+    return found | {"timevqvae_fcn": TIMEVQVAE[name], "real_inceptiontime": REAL[name]}
 
 
 def main() -> None:
@@ -152,12 +149,15 @@ def main() -> None:
     parser.add_argument("--judge-batch", type=int, default=32)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    with Recording(chosen.name or "series_ucr", seeds=chosen.seeds) as recording:
-        rows = [measure(name, seed, chosen, recording) for seed in chosen.seeds for name in chosen.sets]
-        recording.results = summary(rows, chosen) | {"rows": rows}
-        for name, line in recording.results["sets"].items():
-            print(name, line)
-        print("mean", recording.results["mean"])
+    medians = {}
+    for name in chosen.sets:
+        with Recording(f"{chosen.name or 'series_ucr'}_{name}", seeds=chosen.seeds) as recording:
+            rows = [measure(name, seed, chosen, recording) for seed in chosen.seeds]
+            medians[name] = summary(name, rows)
+            recording.results = {"median": medians[name], "rows": rows}
+            print(name, medians[name], flush=True)
+    for key in sorted(set.intersection(*(set(found) for found in medians.values()))):
+        print(f"mean {key}: {statistics.fmean(found[key] for found in medians.values()):.2f}")
 
 
 if __name__ == "__main__":
