@@ -12,30 +12,30 @@ A variant is a network, with `+context` when half of the training records come w
     kd            kernel distance of the same features
     held_out      the held-out loss, and cpu_seconds the processor time of training
 
-Rows are appended to `results/series_network.jsonl` one by one and skipped when they are there, so that a stopped run
-goes on; the summary beside it is made anew from all rows.
+Rows are kept as they come (`results/series_network.rows.jsonl`), so that a stopped run goes on; the summary beside them
+is made anew from all rows of the budget.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import RESULTS, Recording
+from record import Recording
+from rows import Rows
 
 import synthgen
 from synthgen.evaluation.comparison import standardised
 from synthgen.evaluation.fidelity import classifier_two_sample, kernel_distance
 from synthgen.generation import generate_records
 
-ROWS = RESULTS / "series_network.jsonl"
 NETWORKS: dict[str, dict[str, Any]] = {
     "unet": {"name": "unet"},
     "dit": {"name": "dit", "width": 64, "blocks": 4},
@@ -54,7 +54,7 @@ def data_of(name: str) -> dict[str, Any]:
     folder = Path(os.environ["SYNTHGEN_BENCH_DATA"]) / "timeseries"
     if name in ("stocks", "etth1"):
         return {"path": str(folder / f"{name}.csv"), "window": 24, "stride": 4}
-    return {"path": str(folder / "ucr" / name / f"{name}_TRAIN.tsv")}
+    return {"path": str(folder / "ucr" / name)}
 
 
 def patch_of(name: str) -> int:
@@ -62,8 +62,14 @@ def patch_of(name: str) -> int:
     return 2 if name in ("stocks", "etth1") else 4
 
 
-def measure(name: str, variant: str, seed: int, samples: int, folder: Path) -> dict[str, Any]:
+def measure(name: str, variant: str, seed: int, samples: int) -> dict[str, Any]:
     """One training and what came out of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        return figures_of(name, variant, seed, samples, Path(folder))
+
+
+def figures_of(name: str, variant: str, seed: int, samples: int, folder: Path) -> dict[str, Any]:
+    """The row of one training in a folder."""
     network, _, more = variant.partition("+")
     overrides = {
         "data": data_of(name),
@@ -113,16 +119,6 @@ def measure(name: str, variant: str, seed: int, samples: int, folder: Path) -> d
     }
 
 
-def known() -> list[dict[str, Any]]:
-    """The rows that are there."""
-    return [json.loads(line) for line in ROWS.read_text(encoding="utf-8").splitlines()] if ROWS.exists() else []
-
-
-def key(row: dict[str, Any]) -> tuple[Any, ...]:
-    """What tells one row from another."""
-    return row["set"], row["variant"], row["seed"], row["samples"]
-
-
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Medians over the seeds, by set, budget and variant."""
     groups: dict[str, dict[str, Any]] = {}
@@ -152,20 +148,16 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--samples", type=int, default=30_000, help="training records seen")
     chosen = parser.parse_args()
-    done = {key(row) for row in known()}
+    rows = Rows("series_network", budget={"samples": chosen.samples})
     with Recording("series_network", seeds=chosen.seeds) as recording:
         for seed in chosen.seeds:
             for name in chosen.sets:
                 for variant in chosen.variants:
-                    if (name, variant, seed, chosen.samples) in done:
-                        continue
-                    with tempfile.TemporaryDirectory() as folder:
-                        row = measure(name, variant, seed, chosen.samples, Path(folder))
-                    with ROWS.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps(row) + "\n")
+                    place = {"set": name, "variant": variant, "seed": seed}
+                    row = rows.get(place, partial(measure, name, variant, seed, chosen.samples))
                     shown = {figure: round(row[figure], 3) for figure in ("tstr", "c2st_auc", "kd", "cpu_seconds")}
                     print(name, variant, seed, shown, flush=True)
-        recording.results = summary(known())
+        recording.results = summary(rows.all())
 
 
 if __name__ == "__main__":
