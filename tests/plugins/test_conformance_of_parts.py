@@ -127,7 +127,9 @@ def test_a_sampler_that_overwrites_its_start_is_refused() -> None:
 # --- networks ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "shapes"), [("unet", ((2, 12), (1, 8, 7))), ("dit", ((2, 12),))])
+@pytest.mark.parametrize(
+    ("name", "shapes"), [("unet", ((2, 12), (1, 8, 7))), ("dit", ((2, 12),)), ("grid", ((2, 12),))]
+)
 def test_our_networks_pass(name: str, shapes: tuple[tuple[int, ...], ...]) -> None:
     check_network(name, shapes=shapes)
 
