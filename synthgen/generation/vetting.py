@@ -28,6 +28,7 @@ PERCENTILE = 5
 _MOST_CANDIDATES = 200
 _ENOUGH_TO_TELL = 100
 _HOPELESS = 0.01
+_ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -184,6 +185,7 @@ def select(
     columns: list[Mapping[str, NDArray[Any]]] = []
     ids: list[NDArray[np.int64]] = []
     tally = Tally()
+    stayed: Counter[str] = Counter()
     for turn in range(_MOST_CANDIDATES):
         candidates = pending + turn * n
         records = make(candidates.tolist())
@@ -203,7 +205,8 @@ def select(
         pending = pending[~kept]
         if not len(pending):
             break
-        if tally.judged >= _ENOUGH_TO_TELL and tally.judged - tally.dropped < _HOPELESS * tally.judged:
+        stayed += Counter(about[kept].tolist() if records.label is not None else [_ALL] * int(kept.sum()))
+        if _is_hopeless(tally, stayed, labelled=records.label is not None):
             break
     if len(pending):
         raise _hopeless(tally, len(pending))
@@ -211,6 +214,15 @@ def select(
     order = np.argsort(every % n, kind="stable")
     joined = {name: np.concatenate([part[name] for part in columns])[order] for name in columns[0]}
     return Chosen(Records.concatenate(taken).take(order), every[order], joined, tally)
+
+
+def _is_hopeless(tally: Tally, stayed: Mapping[str, int], *, labelled: bool) -> bool:
+    """Whether of all candidates, or of those of one label, nearly none stay."""
+    dropped = Counter(tally.inconsistent) + Counter(tally.not_best) if labelled else Counter({_ALL: tally.dropped})
+    return any(
+        count >= _ENOUGH_TO_TELL and stayed.get(name, 0) < _HOPELESS * (count + stayed.get(name, 0))
+        for name, count in dropped.items()
+    )
 
 
 def _hopeless(tally: Tally, missing: int) -> DatasetError:

@@ -65,6 +65,18 @@ def test_a_standard_that_nothing_meets_is_a_plain_error_and_does_not_run_on():
     assert len(made) <= 200
 
 
+def test_one_class_that_never_passes_is_hopeless_while_the_others_do():
+    class OddFails(Threshold):
+        def verdict(self, records):
+            found = super().verdict(records)
+            return Verdict(found.columns, records.label == 1, found.not_best, found.about)
+
+    made = []
+    with pytest.raises(DatasetError, match=r"20 places are still empty; dropped by class: odd"):
+        select(lambda ids: made.extend(ids) or _make(ids), range(40), 40, OddFails(0.0))
+    assert len(made) <= 20 + 120
+
+
 def test_the_plan_holds_what_was_asked_and_older_plans_still_open(tiny_run):
     plan = make_plan(tiny_run, n=8, vetting=Vetting(True, 0.5))
     assert Plan.from_json(plan.to_json()) == plan
