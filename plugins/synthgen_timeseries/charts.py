@@ -65,7 +65,7 @@ def drawings(schema: Schema, train: Records, holdout: Records, synthetic: Record
         Drawing("Autocorrelation", _AUTOCORRELATION, of(_autocorrelations)),
         Drawing("Power spectrum", _SPECTRUM, of(_spectra)),
     ]
-    if schema.shape[0] > 1:
+    if len(schema.channels) > 1:
         found.append(Drawing("Correlation of the channels", _CORRELATION, of(_correlations)))
     found.append(
         Drawing("Nearest neighbours", _NEAREST, lambda palette: _neighbours(palette, schema, train, synthetic))
@@ -176,7 +176,7 @@ def _curves(
 
 
 def _correlations(palette: Palette, schema: Schema, real: Records, synthetic: Records) -> Figure:
-    kept = min(schema.shape[0], _MOST_HEATED)
+    kept = min(len(schema.channels), _MOST_HEATED)
     ours, theirs = (dynamics.cross_correlation(side[:, :kept])[0] for side in complete(real, synthetic))
     names = [_short(channel.name, 10) for channel in schema.channels[:kept]]
     figure = Figure(figsize=(8.4, 3.3), layout="constrained")

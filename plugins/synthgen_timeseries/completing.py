@@ -12,7 +12,7 @@ import pandas as pd
 from synthgen.api import Completion
 from synthgen.errors import DataError, UsageError
 from synthgen_timeseries.rolling import continued, draw_ids, fill_gaps
-from synthgen_timeseries.sheet import Sheet
+from synthgen_timeseries.sheet import Sheet, only_numbers
 from synthgen_timeseries.stamps import Clock
 
 if TYPE_CHECKING:
@@ -158,6 +158,7 @@ def extend(
         DataError: no table of the run's channels.
     """
     schema = filler.schema
+    only_numbers(schema)
     past = np.zeros((1, schema.shape[0], 0))
     classes = np.full(1, -1, dtype=np.int64)
     if data is None:

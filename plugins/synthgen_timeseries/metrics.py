@@ -130,7 +130,7 @@ def _rocket_auc(real: Records, synthetic: Records, context: Mapping[str, Any]) -
 
 
 def _one_channel(schema: Schema) -> str | None:
-    return "a single channel correlates with no other" if schema.shape[0] == 1 else None
+    return "a single channel correlates with no other" if len(schema.channels) == 1 else None
 
 
 def _too_long(schema: Schema) -> str | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 import pandas as pd
 
-from synthgen.errors import DataError
+from synthgen.errors import DataError, UsageError
 from synthgen_timeseries.roles import Roles, is_step_name, roles_of
 from synthgen_timeseries.table import Table, read_csv, read_parquet, separator
 
@@ -23,12 +23,28 @@ if TYPE_CHECKING:
     from synthgen.api import Schema
     from synthgen.config import DataConfig
 
-__all__ = ["IMPUTED", "Sheet"]
+__all__ = ["IMPUTED", "Sheet", "only_numbers"]
 
 IMPUTED = "imputed"
 """Column that says what was filled in a row."""
 
 _NAMED = ("label_column", "group_column", "id_column", "time_column")
+
+
+def only_numbers(schema: Schema) -> None:
+    """Refuse runs whose channels the model does not see one to one.
+
+    Raises:
+        UsageError: channels of names, uneven times, or level and spread beside the shape.
+    """
+    names = [channel.name for channel in schema.channels if channel.kind in ("categorical", "interval")]
+    if not names and schema.shape[0] == len(schema.channels):
+        return
+    what = f"the channel {names[0]} of this run holds no plain numbers" if names else "the run has data.series_norm"
+    raise UsageError(
+        f"{what}, and gaps are filled and series continued in plain numbers only",
+        hint="Train with data.value_columns, data.intervals=never and without data.series_norm for that.",
+    )
 
 
 @dataclass(frozen=True)
@@ -65,7 +81,9 @@ class Sheet:
 
         Raises:
             DataError: not a table, or without the run's channels.
+            UsageError: a run whose channels are not plain numbers.
         """
+        only_numbers(schema)
         table = _table(data)
         channels = tuple(channel.name for channel in schema.channels)
         kept: dict[str, object] = {

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from synthgen_timeseries.readers import CsvReader, ParquetReader
+from synthgen_timeseries.sheet import Sheet, only_numbers
 from synthgen_timeseries.writers import LongCsv, LongParquet, WideParquet
 
 from synthgen.config import DataConfig
 from synthgen.data.opening import relabel
-from synthgen.errors import DataError
+from synthgen.errors import DataError, UsageError
 
 
 def machines(series: int = 24, *, uneven: bool = True, seed: int = 0) -> pd.DataFrame:
@@ -138,6 +139,14 @@ def test_facts_of_a_series_by_option_in_a_wide_table(tmp_path):
     assert source.schema.shape == (1, 12)
     assert [attribute.kind for attribute in source.schema.attributes] == ["number", "category"]
     assert records["age"].tolist() == list(range(30))
+
+
+def test_what_cannot_be_filled_yet_says_so(tmp_path):
+    source, _ = opened(machines(), tmp_path)
+    plain, _ = opened(machines(uneven=False)[["unit_id", "at", "load", "starts"]], tmp_path)
+    only_numbers(plain.schema)
+    with pytest.raises(UsageError, match="the channel mode of this run holds no plain numbers"):
+        Sheet.open(machines(), source.schema, OPTIONS)
 
 
 def test_a_fact_that_changes_within_a_series_is_named(tmp_path):
