@@ -1,6 +1,7 @@
 """Tables beside SDV's GaussianCopula and CTGAN (and synthcity's ddpm where it is installed) at equal processor time.
 
     SYNTHGEN_PEERS_PYTHON=peers/bin/python python benchmarks/tabular_peers.py --sets wine --seconds 60
+    SYNTHGEN_PEERS_PYTHON=synthcity/bin/python python benchmarks/tabular_peers.py --peers synthcity-ddpm --suffix _ddpm
 
 Needs `examples/tabular-plugin` installed. The peers live in an environment of their own, named by
 SYNTHGEN_PEERS_PYTHON, because they pin other versions of pandas; each gets the training split as CSV and leaves as
@@ -170,10 +171,11 @@ def main() -> None:
     parser.add_argument("--peers", nargs="*", default=list(PEERS[:2]), choices=PEERS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="of processor time for fitting")
+    parser.add_argument("--suffix", default="", help="of the record's name, for peers of another environment")
     chosen = parser.parse_args()
     registry.find("modalities", "tabular")
     for name in chosen.sets:
-        with Recording(f"tabular_peers_{name}", seeds=chosen.seeds) as recording:
+        with Recording(f"tabular_peers_{name}{chosen.suffix}", seeds=chosen.seeds) as recording:
             for seed in chosen.seeds:
                 found = one(name, chosen.seconds, seed, chosen.peers)
                 recording.results[f"seed {seed}"] = found
