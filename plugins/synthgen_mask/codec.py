@@ -12,6 +12,7 @@ the loss, however many channels they have.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -22,7 +23,7 @@ from torch import Tensor
 from synthgen.api import Batch, Records, Schema
 from synthgen.errors import DataError
 from synthgen_mask.areas import AREA, shares, told
-from synthgen_mask.classes import classes_of, index_masks, mask_channels
+from synthgen_mask.classes import IGNORE, classes_of, index_masks, mask_channels
 
 __all__ = ["IMAGE_SHARE", "MASK_SCALE", "MaskCodec"]
 
@@ -104,6 +105,31 @@ class MaskCodec:
         }
         label = conditions.get("label") if self.schema.labels else None
         return Records(columns, None if label is None else label.cpu().numpy().astype(np.int64))
+
+    def doubtful(self, records: Records, x: Tensor, *, below: float = 0.0) -> Records:
+        """The records with the column `margin` uint8 `(N, H, W)`: the likeliest class's probability minus the second's.
+
+        Args:
+            records: decoded from x.
+            x: encoded records `(N, C, H, W)`.
+            below: pixels with a smaller margin, in 0..1, become ignored (255).
+        """
+        top = self.probabilities(x).topk(min(2, len(self._classes)), dim=1).values  # (N, 2, H, W)
+        margin = (top[:, 0] - top[:, 1] if top.shape[1] > 1 else top[:, 0]).numpy()
+        mask = np.where(margin < below, np.array(IGNORE, records["mask"].dtype), records["mask"])
+        columns = {**records.columns, "mask": mask, "margin": np.rint(255 * margin).astype(np.uint8)}
+        return replace(records, columns=columns)
+
+    def probabilities(self, x: Tensor) -> Tensor:
+        """Of each class, as the mask channels of x stand for it, each channel by itself; `(N, K, H, W)`."""
+        x = x.detach().float().cpu()
+        code = x[:, self._bands :].nan_to_num(0.0) / self._scale + self._center[:, None, None]  # (N, M, H, W)
+        up = ((code + 1) / 2).clamp(1e-4, 1 - 1e-4)
+        if len(self._classes) == self._codes.shape[1]:
+            return up / up.sum(dim=1, keepdim=True)
+        bit = (self._codes + 1) / 2  # (K, M): a class is the product of its bits
+        logs = torch.einsum("nmhw,km->nkhw", up.log(), bit) + torch.einsum("nmhw,km->nkhw", (1 - up).log(), 1 - bit)
+        return logs.softmax(dim=1)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Scaling of the image channels, mean code and scale of the masks."""

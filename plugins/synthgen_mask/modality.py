@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from synthgen.api import Codec, Drawing, Embedder, Judge, Records, Schema, Source
+from synthgen.config import DataConfig
 from synthgen.data.augmentation import Augmentation, flip, quarter_turns, shift
 from synthgen.errors import UsageError
 from synthgen_mask import figures
@@ -19,6 +20,7 @@ from synthgen_mask.codec import MaskCodec
 from synthgen_mask.embedder import PixelMaskEmbedder, pooled
 from synthgen_mask.invented import invent
 from synthgen_mask.judge import SegmentationJudge
+from synthgen_mask.partial import open_part
 from synthgen_mask.presets import PRESETS, choices
 
 __all__ = ["MaskModality"]
@@ -41,6 +43,10 @@ class MaskModality:
         """Image and mask, each with a noise level of its own: one network, three modes."""
         bands = len(schema.channels) - 1
         return {"image": bands, "mask": schema.shape[0] - bands}
+
+    def open_part(self, options: DataConfig, schema: Schema, part: str) -> Source:
+        """Masks whose images are to be drawn, or images whose masks are."""
+        return open_part(options, schema, part)
 
     def presets(self) -> Mapping[str, Mapping[str, Any]]:
         """See `synthgen_mask.presets`."""

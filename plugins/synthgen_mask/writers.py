@@ -61,6 +61,10 @@ class MaskFolderWriter:
                 path = directory / folder / name
                 write_png(path, pixels, palette=shown, text=metadata)
                 files.append(written(directory, path, counted))
+            if "margin" in records.columns:
+                path = directory / "margins" / name
+                write_png(path, records["margin"][i], text=metadata)
+                files.append(written(directory, path, 0))
             row = _row(f"images/{name}", f"masks/{name}", records, i, columns, schema, areas[i])
             rows.append(json.dumps(row, ensure_ascii=False))
             size = {"height": int(mask.shape[0]), "width": int(mask.shape[1])}
@@ -147,7 +151,9 @@ class MaskParquetWriter(RecordWriter):
     def columns(self, records: Records, schema: Schema, metadata: Mapping[str, str]) -> Mapping[str, Column]:
         """The encoded images and masks."""
         areas = np.nan_to_num(shares(records["mask"], classes_of(schema))).astype(np.float32)
-        images = {name: image_column(records[name]) for name in ("image", "mask")}
+        images: dict[str, Column] = {
+            name: image_column(records[name]) for name in ("image", "mask", "margin") if name in records.columns
+        }
         return {**images, "class_shares": pa.array(list(areas), pa.list_(pa.float32()))}
 
     def features(self, schema: Schema) -> dict[str, Any]:

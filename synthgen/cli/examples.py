@@ -26,9 +26,14 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("synthgen generate --n 10000 --label", "every class equally, from the newest run"),
         ("synthgen generate --n 500 --label crack --guidance 1.5 --seed 7", "one class, sharper, another draw"),
         ("synthgen generate --count cat=300 --count dog=50 --format folder --out pets", "so many of each, as folders"),
+        ("synthgen generate --masks drawn/ --n 500", "images to your masks, going round (modality mask)"),
         ("synthgen generate --from train/ --strength 0.4", "a variation of each of your records"),
         ("synthgen generate --n 200 --condition sex=female --condition age=30..60", "attributes of your own data"),
         ("synthgen generate --n 1000000 --workers 4 --dry-run", "how large and how long, before it is done"),
+    ),
+    "label": (
+        ("synthgen label scans/ --run runs/mask-shapes-1", "a mask to each image, with the margin of each pixel"),
+        ("synthgen label scans/ --ignore-below 0.5 --out drafts", "255 where the model is not sure"),
     ),
     "evaluate": (
         ("synthgen evaluate", "the newest run against its own hold-out"),

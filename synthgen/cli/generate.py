@@ -122,6 +122,15 @@ def generate(
             rich_help_panel=_CHOOSING,
         ),
     ] = None,
+    masks: Annotated[
+        str | None,
+        typer.Option(
+            "--masks",
+            metavar="PATH|NAME",
+            help="Draw an image to each of these masks (modality mask); images are not needed.",
+            rich_help_panel=_STARTING,
+        ),
+    ] = None,
     format: Annotated[
         str | None,
         typer.Option(
@@ -151,7 +160,8 @@ def generate(
     """
     labels = chosen_labels(label)
     counts = _counts(count)
-    total = n if given is not None and n is None and not counts else _total(n, counts)
+    start = _given(given, strength, inpaint, masks)
+    total = n if start is not None and n is None and not counts else _total(n, counts)
     if executor not in ("local", "torchrun", "ray"):
         raise UsageError(f"--executor {executor}: expected local, torchrun or ray")
     chosen_format = _format(format, layout)
@@ -173,7 +183,7 @@ def generate(
             format=chosen_format,
             out=out,
             shards=shards,
-            given=_given(given, strength, inpaint),
+            given=start,
             check=check,
             drop_inconsistent=drop_inconsistent,
             keep_best=keep_best,
@@ -246,8 +256,14 @@ def _sampling(assignments: list[str] | None) -> dict[str, Any]:
     return dict(asked.get("sampling", {}))
 
 
-def _given(path: str | None, strength: float | None, regions: str | None) -> Given | None:
-    """The records that --from names."""
+def _given(path: str | None, strength: float | None, regions: str | None, masks: str | None) -> Given | None:
+    """The records that --from names, or the masks of --masks."""
+    if masks is not None:
+        if path is not None or strength is not None or regions is not None:
+            raise UsageError("--masks and --from both say what to start from", hint="Give one of them.")
+        from synthgen.generation.given import Given
+
+        return Given(masks, part="mask")
     if path is None:
         for option, value in (("--strength", strength), ("--inpaint", regions)):
             if value is not None:

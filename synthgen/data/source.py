@@ -72,6 +72,9 @@ class LazySource:
         groups, official_split, notes, through_file: see `ArraySource`.
     """
 
+    names: Sequence[str] | None = None
+    """The file of each record, where there is one for each."""
+
     def __init__(
         self,
         schema: Schema,

@@ -13,7 +13,7 @@ from __future__ import annotations
 from synthgen.diffusion.adaptive import AdaptiveDensity
 from synthgen.diffusion.denoiser import Denoiser, score
 from synthgen.diffusion.guidance import AutoGuided, Ensemble, Guided, Thresholded, drop, null
-from synthgen.diffusion.imputation import KNOWN, GroupsGiven, Reconstructed, Replaced
+from synthgen.diffusion.imputation import KNOWN, GroupsGiven, Kept, Reconstructed, Replaced
 from synthgen.diffusion.levels import CLEAN, LEVELS, draw_levels, levels_condition
 from synthgen.diffusion.likelihood import bits_per_dimension, log_likelihood, rademacher
 from synthgen.diffusion.loss import DenoisingLoss
@@ -55,6 +55,7 @@ __all__ = [
     "Ensemble",
     "GroupsGiven",
     "Guided",
+    "Kept",
     "LossWeight",
     "Reconstructed",
     "Replaced",

@@ -36,7 +36,7 @@ from synthgen.api import Condition
 from synthgen.diffusion.denoiser import AnyDenoiser
 from synthgen.errors import UsageError
 
-__all__ = ["AutoGuided", "Ensemble", "Guided", "Thresholded", "blurred", "drop", "null"]
+__all__ = ["AutoGuided", "Ensemble", "Guided", "Thresholded", "blurred", "drop", "null", "without"]
 
 
 def null(conditions: Mapping[str, Tensor], names: Collection[str] | None = None) -> dict[str, Tensor]:
@@ -84,6 +84,15 @@ def drop(conditions: Mapping[str, Tensor], specs: Iterable[Condition], generator
         lost = (draws < rate.get(name, 0.0)).reshape(-1, *[1] * (value.ndim - 1))
         dropped[name] = torch.where(lost, math.nan if value.is_floating_point() else -1, value)
     return dropped
+
+
+def without(conditions: Mapping[str, Tensor], rows: Tensor, *, spare: Collection[str] = ()) -> dict[str, Tensor]:
+    """The conditions with these rows `(B,)` of each, but those named to be spared, turned to null."""
+    nulls = null(conditions)
+    return {
+        name: value if name in spare else torch.where(rows.reshape(-1, *[1] * (value.ndim - 1)), nulls[name], value)
+        for name, value in conditions.items()
+    }
 
 
 class _Pushed(nn.Module):

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from synthgen.diffusion.denoiser import AnyDenoiser
 from synthgen.diffusion.levels import CLEAN, LEVELS, by_channel
 
-__all__ = ["KNOWN", "GroupsGiven", "Reconstructed", "Replaced"]
+__all__ = ["KNOWN", "GroupsGiven", "Kept", "Reconstructed", "Replaced"]
 
 KNOWN = "known channels"
 """Condition that `GroupsGiven` reads: clean values `(B, C, *spatial)`, NaN throughout the groups that are not known."""
@@ -85,6 +85,22 @@ class GroupsGiven(nn.Module):
         held = by_channel(clean, self.groups, x.ndim)
         estimate = self.denoiser(torch.where(held, known, x), sigma, {**rest, LEVELS: levels})
         return torch.where(held, known, estimate)
+
+
+class Kept(nn.Module):
+    """A denoiser whose estimate of what the condition `KNOWN` holds is that; outside guidance, which would push it."""
+
+    def __init__(self, denoiser: AnyDenoiser) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+
+    def forward(self, x: Tensor, sigma: Tensor, conditions: Mapping[str, Tensor]) -> Tensor:
+        """The estimate of the clean x, `(B, C, *spatial)`."""
+        estimate = self.denoiser(x, sigma, conditions)
+        if KNOWN not in conditions:
+            return estimate
+        known = conditions[KNOWN].to(estimate.dtype)
+        return torch.where(known.isnan(), estimate, known)
 
 
 class Reconstructed(nn.Module):

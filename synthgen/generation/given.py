@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -32,18 +32,22 @@ from synthgen.config import DataConfig
 from synthgen.data.attributes import recoded
 from synthgen.data.opening import check_same_kind, open_alike, open_source, relabel
 from synthgen.diffusion.denoiser import AnyDenoiser
+from synthgen.diffusion.imputation import KNOWN
 from synthgen.errors import DataError, UsageError
 from synthgen.generation.imputing import Method, chosen_method, knowing
+from synthgen.generation.parts import check_part, known_channels, open_part
 from synthgen.generation.regions import BOX, boxes, region_hash, regions
 from synthgen.io.run import Run
 
-__all__ = ["INPAINTING", "VARIATION", "Given", "GivenPlan", "Start", "given_plan", "kept", "tail"]
+__all__ = ["INPAINTING", "PART", "VARIATION", "Given", "GivenPlan", "Start", "given_plan", "tail"]
 
 VARIATION = "variation"
 """Use of given records: noise each one and sample from there."""
 
 INPAINTING = "inpainting"
 """Use of given records: draw a region of each one anew."""
+PART = "part"
+"""Use of given records: keep one part of each, such as its mask, and draw the others to it."""
 
 _STRENGTH = 0.4
 _PIECE = 512
@@ -60,11 +64,16 @@ class Given:
         strength: share of the noise grid that is sampled again, in (0, 1]; 1 keeps next to nothing of what is given.
             None: 0.4; with regions 1, and then what they hide is not read.
         regions: draw only this part anew: `box`, a mask image or a folder of them (white is drawn anew, black kept).
+        part: draw all but this part of the record, such as `mask`, which stays as it is given; the files need hold no
+            more than it.
+        ignore_below: for the part `image`: pixels of the mask with a smaller margin become 255, ignored.
     """
 
     path: Path | str
     strength: float | None = None
     regions: Path | str | None = None
+    part: str | None = None
+    ignore_below: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -102,11 +111,14 @@ class GivenPlan:
         data: how they are read; the path is absolute but for demo sets.
         sha256: of the records that the data set uses, decoded.
         records: how many there are (m).
-        use: what is done with them; `variation` or `inpainting` here.
+        use: what is done with them; `variation`, `inpainting` or `part` here.
         strength: see `Given`.
         regions: `box`, or the absolute path of mask images; empty without.
         regions_sha256: of the mask images.
         method: of inpainting, see `synthgen.generation.imputing`.
+        part: of a record, which is kept while the rest is drawn; empty without.
+        run: whose records it is a part of.
+        ignore_below: see `Given`.
     """
 
     data: DataConfig
@@ -117,6 +129,9 @@ class GivenPlan:
     regions: str = ""
     regions_sha256: str = ""
     method: Method = "auto"
+    part: str = ""
+    run: str = ""
+    ignore_below: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """For `plan.json`."""
@@ -154,7 +169,19 @@ class GivenPlan:
         records = self.read(run.schema.modality, sample_ids)
         return Records(recoded(records.columns, _opened(self, run.schema.modality).schema, run.schema), labels)
 
-    def start(self, batch: Batch, sigmas: Tensor, noise: Tensor, anew: NDArray[np.bool_] | None = None) -> Start:
+    def labelled(self, modality: str) -> bool:
+        """Whether the given records carry labels."""
+        return _opened(self, modality).labels is not None
+
+    def start(
+        self,
+        batch: Batch,
+        sigmas: Tensor,
+        noise: Tensor,
+        anew: NDArray[np.bool_] | None = None,
+        *,
+        groups: Mapping[str, int],
+    ) -> Start:
         """Where sampling starts for encoded given records.
 
         Args:
@@ -162,7 +189,11 @@ class GivenPlan:
             sigmas: the whole grid, `(steps + 1,)`.
             noise: standard normal, of the shape of `batch.x`.
             anew: from `anew`.
+            groups: channels of each part of a record, by name.
         """
+        if self.part:
+            part = {KNOWN: known_channels(batch.x, self.part, groups)}
+            return Start(float(sigmas[0]) * noise, sigmas, batch.conditions | part)
         rest, clean = tail(sigmas, self.strength), batch.x.to(noise.device)
         if anew is None:
             return Start(clean + float(rest[0]) * noise, rest, batch.conditions)
@@ -185,6 +216,15 @@ class GivenPlan:
             return boxes((height, width), seed, sample_ids)
         return regions(self.regions, self.regions_sha256, (height, width), self.records, self.positions(sample_ids))
 
+    def restored(self, records: Records, given: Records) -> Records:
+        """The records with the kept part as it was given, to the bit."""
+        return dataclasses.replace(records, columns={**records.columns, self.part: given[self.part]})
+
+    def names(self, modality: str, sample_ids: Sequence[int]) -> NDArray[np.str_] | None:
+        """The file of the given record of each of these records, where the data says so."""
+        known = getattr(_opened(self, modality), "names", None)
+        return None if known is None else np.asarray(known, dtype=np.str_)[self.positions(sample_ids)]
+
     def describe(self) -> dict[str, Any]:
         """For `provenance.json`."""
         return {
@@ -198,6 +238,11 @@ class GivenPlan:
 
     def sentence(self) -> str:
         """For the card."""
+        if self.part:
+            return (
+                f"The {self.part} of each record is one of {self.records:,} given ones (`{Path(self.data.path).name}`; "
+                "column `source_id`, counted from 0), the rest was drawn to it."
+            )
         where = "a box of it" if self.regions == BOX else f"what `{Path(self.regions).name}` marks"
         how = (
             f"{where} was drawn anew, the rest is as it was given"
@@ -224,6 +269,8 @@ def given_plan(run: Run, given: Given | Path | str, n: int | None, *, sampler: s
         DataError: nothing that can be read, or records that do not fit the run.
     """
     asked = given if isinstance(given, Given) else Given(given)
+    if asked.part is not None:
+        return _part_plan(run, asked, asked.part, n)
     usual = _STRENGTH if asked.regions is None else 1.0
     strength = usual if asked.strength is None else asked.strength
     if not 0 < strength <= 1:
@@ -253,20 +300,18 @@ def given_plan(run: Run, given: Given | Path | str, n: int | None, *, sampler: s
     return plan
 
 
-def kept(records: Records, given: Records, anew: NDArray[np.bool_]) -> Records:
-    """The records with everything outside the regions as it was given, to the bit.
-
-    Args:
-        records: as drawn; columns aligned with the picture are `(N, H, W)` or `(N, H, W, C)`.
-        given: what they were made from.
-        anew: `(N, H, W)`.
-    """
-    columns = {}
-    for name, column in records.columns.items():
-        aligned = column.shape[: anew.ndim] == anew.shape
-        inside = anew.reshape(*anew.shape, *[1] * (column.ndim - anew.ndim)) if aligned else anew
-        columns[name] = np.where(inside, column, given[name]) if aligned else column
-    return dataclasses.replace(records, columns=columns)
+def _part_plan(run: Run, asked: Given, part: str, n: int | None) -> GivenPlan:
+    """The same for records of which one part is kept."""
+    check_part(run, part, asked.path)
+    path = Path(asked.path).expanduser()
+    options = run.config.data.model_copy(update={"path": str(path.absolute()) if path.exists() else str(asked.path)})
+    plan = GivenPlan(
+        options, "", 0, use=PART, strength=1.0, part=part, run=str(run.path.absolute()), ignore_below=asked.ignore_below
+    )
+    source = open_part(run.schema.modality, options, plan.run, part)
+    run.codec().encode(source.read(np.arange(1)))
+    used = len(source) if n is None else min(n, len(source))
+    return dataclasses.replace(plan, sha256=_content(source, used), records=len(source))
 
 
 def tail(sigmas: Tensor, strength: float) -> Tensor:
@@ -290,13 +335,15 @@ def _content(source: Source, used: int) -> str:
 
 
 @lru_cache(maxsize=_OPEN_AT_ONCE)
-def _open(modality: str, data: str, sha256: str) -> Source:
+def _open(modality: str, data: str, sha256: str, part: str, run: str) -> Source:
     """Open once a process; the hash is part of the key, so that changed files are opened again."""
+    if part:
+        return open_part(modality, DataConfig.model_validate_json(data), run, part)
     return open_source(modality, DataConfig.model_validate_json(data))
 
 
 def _opened(plan: GivenPlan, modality: str) -> Source:
-    source = _open(modality, plan.data.model_dump_json(), plan.sha256)
+    source = _open(modality, plan.data.model_dump_json(), plan.sha256, plan.part, plan.run)
     if len(source) != plan.records:
         raise DataError(
             f"{plan.data.path} has {len(source):,} records, the plan was made for {plan.records:,}",

@@ -187,6 +187,8 @@ def make_plan(
     if shards is not None and shards < 1:
         raise UsageError(f"shards is {shards}: at least one is needed")
     start = None if given is None else given_plan(run, given, total, sampler=settled.sampler)
+    if start is not None and start.part and label_plan.mode == "given":  # a mask alone has no label
+        label_plan = label_plan if start.labelled(run.schema.modality) else LabelPlan("none")
     total = total or (start.records if start is not None else 0)
     record_bytes = 4 * int(np.prod(run.schema.shape))
     size = int(np.clip(_SHARD_BYTES // record_bytes, _SMALLEST_SHARD, _LARGEST_SHARD))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
@@ -11,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from synthgen.api import Records
 from synthgen.errors import DataError, UsageError
 from synthgen.io.folder import image_files, load_image
 from synthgen.seeding import generator
 
-__all__ = ["BOX", "boxes", "region_files", "region_hash", "regions"]
+__all__ = ["BOX", "boxes", "kept", "region_files", "region_hash", "regions"]
 
 BOX = "box"
 """Instead of a path: a box for each record, a quarter to half of each side long, anywhere."""
@@ -77,6 +79,22 @@ def boxes(size: tuple[int, int], seed: int, sample_ids: Sequence[int]) -> NDArra
         (top, bottom), (left, right) = (_span(length, draw) for length in size)
         inside[row, top:bottom, left:right] = True
     return inside
+
+
+def kept(records: Records, given: Records, anew: NDArray[np.bool_]) -> Records:
+    """The records with everything outside the regions as it was given, to the bit.
+
+    Args:
+        records: as drawn; columns aligned with the picture are `(N, H, W)` or `(N, H, W, C)`.
+        given: what they were made from.
+        anew: `(N, H, W)`.
+    """
+    columns = {}
+    for name, column in records.columns.items():
+        aligned = column.shape[: anew.ndim] == anew.shape
+        inside = anew.reshape(*anew.shape, *[1] * (column.ndim - anew.ndim)) if aligned else anew
+        columns[name] = np.where(inside, column, given[name]) if aligned else column
+    return dataclasses.replace(records, columns=columns)
 
 
 def _span(length: int, draw: np.random.Generator) -> tuple[int, int]:

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from synthgen import registry
 from synthgen.config import NoiseConfig, SamplingConfig
-from synthgen.diffusion.denoiser import AnyDenoiser
+from synthgen.diffusion.denoiser import AnyDenoiser, Denoiser
 from synthgen.diffusion.guidance import AutoGuided, Ensemble, Guided, Thresholded
+from synthgen.diffusion.imputation import KNOWN, GroupsGiven, Kept
 from synthgen.diffusion.samplers import Sampler, Settings
 from synthgen.diffusion.sigma import grid, information_grid
 from synthgen.errors import RunError, UsageError
@@ -39,7 +40,7 @@ def check_sampling(run: Run, sampling: SamplingConfig) -> None:
     if sampling.guidance != 1 and not known:
         raise UsageError("guidance needs conditions, and this run was trained without", hint="Leave --guidance away.")
     for name in sampling.guided:
-        if name not in known:
+        if name not in known and not (name == KNOWN and run.denoiser().groups):
             hint = f"Its conditions are {', '.join(known)}." if known else "It has none."
             raise UsageError(f"sampling.guided names {name}, which is no condition of this run", hint=hint)
     if sampling.autoguidance != 1 and "guide.safetensors" not in run.facts["files"]:
@@ -65,21 +66,27 @@ def check_sampling(run: Run, sampling: SamplingConfig) -> None:
 
 def sampling_denoiser(run: Run, sampling: SamplingConfig, device: torch.device) -> AnyDenoiser:
     """The denoiser that a sampler calls."""
-    members: list[nn.Module] = [run.denoiser()]
+    members = [run.denoiser()]
     for member in sampling.ensemble:
         members += run.averages() if member == AVERAGES else [Run.open(member).denoiser()]
-    members = [member.to(device).eval() for member in members]
-    denoiser: AnyDenoiser = members[0] if len(members) == 1 else Ensemble(members)
+    knowing = [_knowing(member, device) for member in members]
+    denoiser: AnyDenoiser = knowing[0] if len(knowing) == 1 else Ensemble(knowing)
     interval = sampling.guidance_interval
     if sampling.guidance != 1:
         names = sampling.guided or None
         denoiser = Guided(denoiser, sampling.guidance, interval, names=names, rescale=sampling.rescale)
     if sampling.autoguidance != 1:
-        guide = run.guide().to(device).eval()
+        guide = _knowing(run.guide(), device)
         denoiser = AutoGuided(denoiser, guide, sampling.autoguidance, interval, rescale=sampling.rescale)
     if sampling.threshold is not None:
         denoiser = Thresholded(denoiser, limit=float(run.facts["largest_value"]), quantile=sampling.threshold)
-    return denoiser
+    return Kept(denoiser) if run.denoiser().groups else denoiser
+
+
+def _knowing(denoiser: Denoiser, device: torch.device) -> nn.Module:
+    """On its device; one that was trained with groups of channels answers for those that are known."""
+    ready = denoiser.to(device).eval()
+    return GroupsGiven(ready, ready.groups) if ready.groups else ready
 
 
 def noise_levels(

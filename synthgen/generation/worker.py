@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from synthgen import registry, seeding
 from synthgen.api import Records, Schema, Writer, WrittenFile
+from synthgen.data.channel_groups import channel_groups
 from synthgen.diffusion.samplers import Sampler
 from synthgen.generation.cascade import LowResolution
-from synthgen.generation.given import Start, kept
+from synthgen.generation.given import Start
 from synthgen.generation.plan import Plan
+from synthgen.generation.regions import kept
 from synthgen.generation.sampling import noise_levels, sampling_denoiser, settings_of
 from synthgen.generation.vetting import Tally, select
 from synthgen.io.atomic import write_text
@@ -85,7 +87,7 @@ def _made(
             batch = codec.encode(given)
             batch.conditions.update(run.told(plan.conditions, seed=plan.seed, sample_ids=places))
             anew = plan.given.anew(run.schema.shape[1:], plan.seed, places)
-            start = plan.given.start(batch, sigmas, noise, anew)
+            start = plan.given.start(batch, sigmas, noise, anew, groups=channel_groups(run.config, run.schema))
         with torch.inference_mode(), autocast(device, plan.precision):
             x = sampler.solve(
                 start.informed(denoiser),
@@ -98,6 +100,10 @@ def _made(
         records = codec.decode(x.float().cpu(), start.conditions)
         if given is not None and anew is not None:
             records = kept(records, given, anew)
+        if given is not None and plan.given is not None and plan.given.part:
+            records = plan.given.restored(records, given)
+            if plan.given.part == "image" and hasattr(codec, "doubtful"):
+                records = codec.doubtful(records, x, below=plan.given.ignore_below)
         parts.append(dataclasses.replace(records, label=labels))
         if tell is not None:
             tell(len(ids))
@@ -107,7 +113,11 @@ def _made(
 def row_columns(plan: Plan, sample_ids: Sequence[int]) -> dict[str, NDArray[Any]]:
     """The columns that say where each record comes from."""
     size = len(sample_ids)
-    given = {} if plan.given is None else {"source_id": plan.given.positions(plan.places(sample_ids))}
+    given: dict[str, NDArray[Any]] = {}
+    if plan.given is not None:
+        given["source_id"] = plan.given.positions(plan.places(sample_ids))
+        names = plan.given.names(plan.modality, plan.places(sample_ids))
+        given |= {} if names is None else {"source_file": names}
     return {
         "sample_id": np.asarray(sample_ids, dtype=np.int64),
         "seed": np.full(size, plan.seed, dtype=np.int64),

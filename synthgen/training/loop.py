@@ -31,7 +31,7 @@ from synthgen.config import NoiseConfig, RunConfig
 from synthgen.data.augmentation import Augmentation
 from synthgen.diffusion.adaptive import AdaptiveDensity
 from synthgen.diffusion.denoiser import Denoiser
-from synthgen.diffusion.guidance import blurred, drop
+from synthgen.diffusion.guidance import blurred, drop, without
 from synthgen.diffusion.levels import CLEAN, LEVELS, by_channel, draw_levels
 from synthgen.diffusion.loss import DenoisingLoss
 from synthgen.errors import TrainingError
@@ -51,6 +51,7 @@ __all__ = ["Step", "Trainer", "TrainingData"]
 _BAD_STEPS_IN_A_ROW = 5
 _ROLLBACKS = 3
 _PARTS = 4  # of a batch, for the gradient noise scale
+_ALONE = 0.7  # of the records with a group given come without conditions: who gives an image knows no more of it
 _FIRST_LEVELS = 0.25  # of the noise levels, where a curriculum begins
 
 
@@ -318,7 +319,10 @@ class Trainer:
                 clean=noise.clean,
                 generator=generator,
             )
-            noisy = by_channel(conditions[LEVELS] != CLEAN, groups, x.ndim)  # what is given costs nothing
+            given_groups = conditions[LEVELS] == CLEAN
+            alone = given_groups.any(dim=1) & (torch.rand(len(sigma), generator=generator) < _ALONE)
+            conditions = without(conditions, alone, spare=(LEVELS, CONTEXT))
+            noisy = by_channel(~given_groups, groups, x.ndim)  # what is given costs nothing
             observed = noisy.to(x.dtype).expand_as(x) if observed is None else observed * noisy
         return _Draw(x, sigma, normal, observed, conditions)
 

@@ -26,6 +26,7 @@ from synthgen.diffusion import (
     grid,
     levels_condition,
 )
+from synthgen.diffusion.guidance import without
 from synthgen.nn import UNet
 
 GROUPS = (1, 2)
@@ -189,3 +190,11 @@ def test_training_draws_the_three_kinds_of_levels_in_their_shares():
 
 def test_the_condition_of_the_levels_is_never_dropped():
     assert levels_condition(GROUPS) == Condition(LEVELS, "vector", 2, dropout=0.0)
+
+
+def test_rows_without_conditions_keep_those_that_are_spared():
+    conditions = {"label": torch.tensor([1, 2]), "area": torch.ones(2, 3), LEVELS: torch.ones(2, 2)}
+    left = without(conditions, torch.tensor([True, False]), spare=(LEVELS,))
+    assert left["label"].tolist() == [-1, 2]
+    assert left["area"].isnan().all(dim=1).tolist() == [True, False]
+    assert not left[LEVELS].isnan().any()
