@@ -37,11 +37,11 @@ def autocorrelation(x: Series) -> NDArray[np.float64]:
     A channel that never moves has autocorrelation 0 from lag 1 on.
     """
     moved = _about_own_mean(x)
-    steps = moved.shape[2]
-    lags = range(min(max(steps // 2, 1), _MOST_LAGS) + 1)
-    power = np.maximum((moved**2).mean(axis=(0, 2)), 1e-300)
-    found = [(moved[:, :, : steps - lag] * moved[:, :, lag:]).mean(axis=(0, 2)) / power for lag in lags if lag < steps]
-    return np.stack(found, axis=1)
+    count, steps = len(moved), moved.shape[2]
+    lags = np.arange(min(max(steps // 2, 1), _MOST_LAGS, steps - 1) + 1)
+    power = np.abs(np.fft.rfft(moved, 2 * steps, axis=2)) ** 2  # padded, so that nothing wraps around
+    products = np.fft.irfft(power.sum(axis=0), 2 * steps, axis=1)[:, lags] / (count * (steps - lags))
+    return np.asarray(products / np.maximum(products[:, :1], 1e-300))
 
 
 def autocorrelation_distance(real: Series, synthetic: Series) -> float:

@@ -86,6 +86,14 @@ def test_autocorrelation_of_a_first_order_process_is_a_power_of_its_coefficient(
     np.testing.assert_allclose(dynamics.autocorrelation(x)[0, :6], 0.8 ** np.arange(6), atol=0.02)
 
 
+def test_autocorrelation_is_the_mean_product_of_steps_that_far_apart():
+    x = REAL[:20] - REAL[:20].mean(axis=2, keepdims=True)
+    lagged = [(x[:, :, : 24 - lag] * x[:, :, lag:]).mean(axis=(0, 2)) for lag in range(13)]
+    np.testing.assert_allclose(
+        dynamics.autocorrelation(REAL[:20]), np.stack(lagged, axis=1) / lagged[0][:, None], atol=1e-9
+    )
+
+
 def test_the_spectrum_is_scipys_periodogram_and_has_a_sine_at_its_own_frequency():
     x = np.sin(2 * np.pi * 5 * np.arange(64) / 64)[None, None] + REAL[:1, :1].mean()
     power = dynamics.power_spectrum(x)[0]
