@@ -48,7 +48,7 @@ def test_the_shape_of_an_encoded_record_is_the_schemas(classes, channels):
     assert tuple(codec.encode(records).x.shape[1:]) == codec.schema.shape == (3 + channels, 4, 5)
 
 
-@pytest.mark.parametrize("classes", [2, 5, 19])
+@pytest.mark.parametrize("classes", [2, 5, 19, 40])
 def test_any_values_at_all_decode_to_legal_records(classes):
     ids = [3 * k for k in range(classes)]
     codec, _ = _codec(ids)
@@ -57,6 +57,21 @@ def test_any_values_at_all_decode_to_legal_records(classes):
     back = codec.decode(x, {})
     assert back["image"].dtype == np.uint8
     assert set(np.unique(back["mask"])) <= set(ids)
+
+
+@pytest.mark.parametrize("classes", [2, 5, 19, 40])
+def test_the_likeliest_class_is_the_decoded_one_and_a_clean_mask_is_certain(classes):
+    """In bits (19, 40) too, where most codes belong to no class: probabilities are of the legal ones alone."""
+    codec, records = _codec(range(classes), count=12)
+    x = codec.encode(records).x
+    probabilities = codec.probabilities(x)
+    assert probabilities.shape[1] == classes
+    torch.testing.assert_close(probabilities.sum(1), torch.ones(12, 4, 5))
+    np.testing.assert_array_equal(probabilities.argmax(1).numpy(), records["mask"])
+    assert float(probabilities.max(1).values.min()) > 0.99
+    noisy = codec.doubtful(codec.decode(x, {}), torch.zeros_like(x), below=0.999)
+    assert (noisy["margin"] < 255).all()
+    assert (noisy["mask"] == 255).all()
 
 
 def test_ignored_pixels_weigh_nothing_in_the_mask_channels_and_all_in_the_image():
