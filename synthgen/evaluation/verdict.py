@@ -112,6 +112,8 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 """Every rule of the verdict. `Leaks?` is the one question whose good answer is no."""
 
+_SHOWN = 8
+
 _ORDER: Mapping[str, tuple[Decision, ...]] = {
     LOOKS: ("no", "cannot tell", "yes"),
     HELPS: ("no", "cannot tell", "yes"),
@@ -141,6 +143,7 @@ def answer(rows: Sequence[MetricRow], *, absent: Mapping[str, str] | None = None
             if rule.decide is not None:
                 decisions.append(rule.decide(row))
             because.append(_words(rule.words, row))
+        because += _by_class(rows) if question == HELPS else ()
         answers.append(Answer(question, min(decisions, key=order.index), tuple(because)))
     return answers
 
@@ -154,6 +157,26 @@ def _find(rows: Sequence[MetricRow], name: str) -> MetricRow | None:
     plain = [row for row in rows if row.name == name]
     prefixed = [row for row in rows if row.name.endswith(f"_{name}") and "/" not in row.name]
     return next(iter(plain + prefixed), None)
+
+
+def _by_class(rows: Sequence[MetricRow]) -> tuple[str, ...]:
+    """Which classes synthetic records help and which they harm, for sure; nothing where classes were not measured."""
+    spans = {
+        row.name.partition("/")[2]: row.ci for row in rows if row.name.startswith("gain/") and row.ci and not row.error
+    }
+    if not spans:
+        return ()
+    better = [name for name, ci in spans.items() if ci[0] > 0]
+    worse = [name for name, ci in spans.items() if ci[1] < 0]
+    open_ones = len(spans) - len(better) - len(worse)
+    said = [f"{verb} {_listed(names)}" for verb, names in (("helps", better), ("harms", worse)) if names] + (
+        [f"cannot tell for {open_ones} of {len(spans)}"] if open_ones else []
+    )
+    return (f"by class it {', '.join(said)}",)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def _missing(name: str, row: MetricRow | None, absent: Mapping[str, str]) -> str:

@@ -47,6 +47,13 @@ def test_what_failed_or_does_not_apply_cannot_tell_and_says_why():
     assert "no labels" in text
 
 
+def test_helping_is_said_by_class_too():
+    rows = [row("gain", 0.02, 0.01, 0.03, 0.0), row("gain/rust", 0.2, 0.1, 0.3, 0.0),
+            row("gain/dent", -0.1, -0.2, -0.05, 0.0), row("gain/none", 0.0, -0.1, 0.1, 0.0)]  # fmt: skip
+    assert "by class it helps rust, harms dent, cannot tell for 1 of 3" in sentences(answer(rows))[1]
+    assert "by class" not in sentences(answer(rows[:1]))[1]
+
+
 def test_every_sentence_names_the_number_and_its_interval():
     rows = [row("copy_rate", 0.25, 0.21, 0.29, 0.01, (0.0, 0.02)), row("dcr_share", 0.5, 0.46, 0.54)]
     leaks = sentences(answer(rows))[2]
