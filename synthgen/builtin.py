@@ -11,9 +11,10 @@ __all__ = ["synthgen_loggers", "synthgen_networks", "synthgen_samplers"]
 
 @hookimpl
 def synthgen_networks() -> Iterable[Spec]:
-    """The networks of the core: one for any data of one or two dimensions, two for series."""
+    """The networks of the core: one for any data of one or two dimensions, one for large images, two for series."""
     return [
         Spec("unet", "U-Net for series and images of any size", "synthgen.nn.unet:UNet"),
+        Spec("vit", "patch transformer for large images, with x prediction", "synthgen.nn.vit:ViT"),
         Spec("dit", "diffusion transformer", "synthgen.nn.dit:DiT"),
         Spec("grid", "diffusion transformer for series: patches meet, rotary steps, context", "synthgen.nn.grid:Grid"),
     ]

@@ -25,6 +25,14 @@ _DROPOUT: tuple[tuple[int, float], ...] = ((50_000, 0.05), (5_000, 0.1), (0, 0.2
 # Largest side up to -> records a step and a sampling call.
 _BATCHES: tuple[tuple[int, int, int], ...] = ((32, 128, 256), (64, 64, 64), (128, 32, 32), (1024, 8, 8))
 
+_PATCHES: dict[str, Any] = {
+    "network": {"name": "vit", "width": 768, "blocks": 12, "heads": 12, "patch": 16, "dropout": 0.0},
+    "noise": {"parameterisation": "x", "density": "logit-normal", "mean": 0.8, "std": 0.8},
+    "loss": {"weight": "velocity", "uncertainty": False},
+    "optim": {"lr": 2e-4, "batch_size": 128, "accumulate": 4},
+    "sampling": {"steps": 32, "batch_size": 32, "grid": "flow"},
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     "draft": {
@@ -36,6 +44,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "optim": {"lr": 5e-4},
         "sampling": {"steps": 32},
     },
+    "gpu-256": _PATCHES,
 }
 """Preset -> overrides on top of `configure_images`."""
 

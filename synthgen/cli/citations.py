@@ -197,7 +197,8 @@ TECHNIQUES: tuple[Technique, ...] = (
         "li2025jit", "prediction of the clean record",
         "Tianhong Li and Kaiming He",
         "Back to Basics: Let Denoising Generative Models Denoise",
-        "arXiv 2511.13720", 2025, lambda config: config.noise.parameterisation == "x",
+        "arXiv 2511.13720", 2025,
+        lambda config: config.noise.parameterisation == "x" or config.loss.weight == "velocity",
     ),
     Technique(
         "karras2024autoguidance", "guidance by an early snapshot",
@@ -347,7 +348,7 @@ TECHNIQUES: tuple[Technique, ...] = (
     Technique(
         "peebles2023dit", "network",
         "William Peebles and Saining Xie", "Scalable Diffusion Models with Transformers", "ICCV", 2023,
-        lambda config: config.network.name in ("dit", "grid"),
+        lambda config: config.network.name in ("dit", "grid", "vit"),
     ),
     Technique(
         "nie2023patchtst", "network",

@@ -49,6 +49,7 @@ OFFERED: tuple[Offered, ...] = tuple(
             ("soft min-SNR", "loss.weight=soft-min-snr", "gamma SNR/(gamma + SNR)", "crowson2024hdit"),
             ("P2", "loss.weight=p2", "SNR/(k + SNR)^gamma: perception first", "choi2022p2"),
             ("uniform weight", "loss.weight=uniform", "plain squared error of the clean estimate", "vincent2011dsm"),
+            ("velocity loss", "loss.weight=velocity", "the flow velocity's error, whatever is predicted", "li2025jit"),
             ("simple loss", "loss.weight=native", "plain squared error of what is predicted", "ho2020ddpm"),
             ("frequency-domain term", "loss.frequency=0.5", "the error again, weighted by frequency",
              "jiang2021focal yuan2024diffusionts"),
@@ -154,6 +155,8 @@ OFFERED: tuple[Offered, ...] = tuple(
         )),
         ("network", (
             ("U-Net", "network.name=unet", "images and series of any size", "ronneberger2015unet"),
+            ("patch transformer", "network.name=vit", "patches of large images, predicts x through a narrow waist",
+             "li2025jit peebles2023dit"),
             ("diffusion transformer", "network.name=dit", "patches of series, attention by axis", "peebles2023dit"),
             ("grid transformer", "network.name=grid", "patches of series that meet, rotary steps, context by token",
              "peebles2023dit nie2023patchtst su2021rope"),

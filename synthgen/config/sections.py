@@ -70,13 +70,15 @@ class DataConfig(Section):
 class NetworkConfig(Section):
     """The network behind the denoiser."""
 
-    name: str = Field("unet", description="unet (any data), dit or grid (series), mlp (vectors), or a plugin's")
-    width: int = Field(48, ge=8, description="channels at full resolution (unet) or token width (dit, grid)")
+    name: str = Field(
+        "unet", description="unet (any data), vit (large images), dit or grid (series), mlp (vectors), or a plugin's"
+    )
+    width: int = Field(48, ge=8, description="channels at full resolution (unet) or token width (vit, dit, grid)")
     multipliers: tuple[int, ...] = Field((1, 2), description="unet: width multiplier at each resolution")
-    blocks: int = Field(2, ge=1, description="residual blocks a resolution (unet) or transformer blocks (dit, grid)")
+    blocks: int = Field(2, ge=1, description="residual blocks a resolution (unet) or transformer blocks")
     attention: bool = Field(True, description="unet: self-attention at the coarsest resolution")
     heads: int = Field(4, ge=1, description="attention heads")
-    patch: int = Field(1, ge=1, description="dit, grid: time steps a token; unet: stem stride")
+    patch: int = Field(1, ge=1, description="vit: side of a patch; dit, grid: time steps a token; unet: stem stride")
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout in residual blocks")
 
 
@@ -105,8 +107,9 @@ class NoiseConfig(Section):
 class LossConfig(Section):
     """Weight of the denoising error."""
 
-    weight: Literal["edm", "min-snr", "soft-min-snr", "p2", "uniform", "native"] = Field(
-        "edm", description="weight on the squared error of D; native: plain error of what is predicted"
+    weight: Literal["edm", "min-snr", "soft-min-snr", "p2", "uniform", "native", "velocity"] = Field(
+        "edm",
+        description="weight on the squared error of D; native: plain error of what is predicted; velocity: of n - x0",
     )
     snr_gamma: float = Field(5.0, gt=0, description="min-snr, soft-min-snr: gamma")
     p2_gamma: float = Field(1.0, ge=0, description="p2: gamma")

@@ -9,6 +9,7 @@ With SNR = (s / sigma)^2 and s = sigma_data,
     p2             SNR / (k + SNR)^gamma                       Choi et al. 2022, arXiv:2204.00227, eq. 8
     uniform        1                                           plain squared error of D
     native         1 / c_out^2                                 plain squared error of what the network predicts
+    velocity       1 / max(t, 0.05)^2, t = sigma/(1 + sigma)   Li & He 2025, arXiv:2511.13720: error of n - x_0
 
 The papers give weights for data of unit variance; dividing sigma by s carries them over. P2 is stated there on the
 error of the predicted noise, which is (D - x_0) / sigma: hence the SNR in front, and gamma = 0 is DDPM's simple loss.
@@ -27,7 +28,9 @@ from synthgen.errors import UsageError
 
 __all__ = ["WEIGHTS", "LossWeight"]
 
-WEIGHTS = ("edm", "min-snr", "soft-min-snr", "p2", "uniform", "native")
+_SHORTEST_TIME = 0.05
+
+WEIGHTS = ("edm", "min-snr", "soft-min-snr", "p2", "uniform", "native", "velocity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,5 +74,7 @@ class LossWeight:
             case "native":
                 _, c_out, _ = coefficients(self.parameterisation, sigma, self.sigma_data)
                 return 1 / c_out.square()
+            case "velocity":
+                return (sigma / (1 + sigma)).clamp(min=_SHORTEST_TIME).square().reciprocal()
             case _:
                 return torch.ones_like(sigma)

@@ -1,4 +1,4 @@
-"""Networks and their parts, tensors only: the U-Net, the transformers for series, embeddings, averages of weights.
+"""Networks and their parts, tensors only: the U-Net, the transformers, embeddings, averages of weights.
 
 A network is called as `network(x, noise, conditions)` with x `(B, C, *spatial)`, noise `(B,)` and conditions by name,
 and returns a tensor of x's shape; `synthgen.diffusion.Denoiser` puts the preconditioning around it.
@@ -11,5 +11,6 @@ from synthgen.nn.ema import PowerEma
 from synthgen.nn.embed import ConditionEmbedding, DenseConditions, FourierFeatures
 from synthgen.nn.grid import Grid
 from synthgen.nn.unet import UNet
+from synthgen.nn.vit import ViT
 
-__all__ = ["ConditionEmbedding", "DenseConditions", "DiT", "FourierFeatures", "Grid", "PowerEma", "UNet"]
+__all__ = ["ConditionEmbedding", "DenseConditions", "DiT", "FourierFeatures", "Grid", "PowerEma", "UNet", "ViT"]

@@ -18,6 +18,8 @@ SIGMA = torch.tensor([0.01, 0.05, 0.3, 1.0, 8.0, 60.0], dtype=torch.float64)
     [
         (LossWeight("edm"), lambda s: (s * s + 0.25) / (0.5 * s) ** 2),
         (LossWeight("uniform"), lambda s: 1.0),
+        # the velocity that follows from D is (x - D)/sigma up to the signal's scale: its error is (D - x_0)/t
+        (LossWeight("velocity"), lambda s: max(s / (1 + s), 0.05) ** -2),
         (LossWeight("min-snr"), lambda s: min(5.0, 0.25 / s**2)),
         (LossWeight("min-snr", snr_gamma=1.0), lambda s: min(1.0, 0.25 / s**2)),
         # Crowson et al. 2024: 1 / (sigma^2 + 1 / gamma), for data of unit variance, here for gamma times it

@@ -11,13 +11,13 @@ import torch
 from synthgen.api import Condition
 from synthgen.diffusion import Denoiser, DenoisingLoss, drop, null
 from synthgen.errors import UsageError
-from synthgen.nn import DiT, Grid, UNet
+from synthgen.nn import DiT, Grid, UNet, ViT
 
 SHAPES = [(1, 8, 8), (3, 7, 13), (14, 9, 32), (2, 1, 5), (6, 100), (1, 37), (3, 5)]
 
 
 def networks(shape):
-    return [UNet, DiT, Grid] if len(shape) == 2 else [UNet]
+    return [UNet, DiT, Grid] if len(shape) == 2 else [UNet, ViT]
 
 
 CASES = [(network, shape, patch) for shape in SHAPES for network in networks(shape) for patch in (1, 2, 4)]
@@ -33,7 +33,9 @@ def test_any_size_and_number_of_channels_comes_back_in_its_own_shape(network, sh
     assert y.std() > 0
 
 
-@pytest.mark.parametrize(("network", "shape"), [(UNet, (2, 6, 6)), (UNet, (2, 11)), (DiT, (2, 11)), (Grid, (2, 11))])
+@pytest.mark.parametrize(
+    ("network", "shape"), [(UNet, (2, 6, 6)), (ViT, (2, 6, 6)), (UNet, (2, 11)), (DiT, (2, 11)), (Grid, (2, 11))]
+)
 @pytest.mark.parametrize("autocast", [False, True])
 def test_every_parameter_learns_and_gradients_are_finite_with_null_conditions(
     network, shape, autocast, conditions, told, awaken
@@ -50,7 +52,9 @@ def test_every_parameter_learns_and_gradients_are_finite_with_null_conditions(
         assert parameter.grad.any(), name
 
 
-@pytest.mark.parametrize(("network", "shape"), [(UNet, (2, 6, 6)), (UNet, (2, 12)), (DiT, (2, 12)), (Grid, (2, 12))])
+@pytest.mark.parametrize(
+    ("network", "shape"), [(UNet, (2, 6, 6)), (ViT, (2, 6, 6)), (UNet, (2, 12)), (DiT, (2, 12)), (Grid, (2, 12))]
+)
 def test_noise_level_and_every_condition_matter(network, shape, conditions, told, awaken):
     net = awaken(network(shape, conditions, width=8, patch=2))
     x, noise = torch.randn(1, *shape).expand(3, *shape), torch.zeros(3)
@@ -68,7 +72,9 @@ def test_noise_level_and_every_condition_matter(network, shape, conditions, told
     assert differ(noise, known | {"context": torch.tensor([[0.5, 0.5], [math.nan, 0.5], [0.5, 0.5]])})
 
 
-@pytest.mark.parametrize(("network", "shape"), [(UNet, (2, 6, 6)), (UNet, (2, 12)), (DiT, (2, 12)), (Grid, (2, 12))])
+@pytest.mark.parametrize(
+    ("network", "shape"), [(UNet, (2, 6, 6)), (ViT, (2, 6, 6)), (UNet, (2, 12)), (DiT, (2, 12)), (Grid, (2, 12))]
+)
 def test_a_missing_condition_is_the_null_condition(network, shape, conditions, awaken):
     net = awaken(network(shape, conditions, width=8))
     x, noise = torch.randn(2, *shape), torch.tensor([-0.5, 0.5])
@@ -77,7 +83,9 @@ def test_a_missing_condition_is_the_null_condition(network, shape, conditions, a
     torch.testing.assert_close(net(x, noise, {"label": null["label"]}), net(x, noise, null))
 
 
-@pytest.mark.parametrize(("network", "shape"), [(UNet, (2, 6, 6)), (UNet, (2, 12)), (DiT, (2, 12)), (Grid, (2, 12))])
+@pytest.mark.parametrize(
+    ("network", "shape"), [(UNet, (2, 6, 6)), (ViT, (2, 6, 6)), (UNet, (2, 12)), (DiT, (2, 12)), (Grid, (2, 12))]
+)
 def test_a_row_does_not_depend_on_its_batch(network, shape, conditions, told, awaken):
     net = awaken(network(shape, conditions, width=8))
     x, noise = torch.randn(3, *shape), torch.tensor([-1.0, 0.0, 1.0])
@@ -87,7 +95,9 @@ def test_a_row_does_not_depend_on_its_batch(network, shape, conditions, told, aw
         torch.testing.assert_close(alone[0], whole[i], atol=2e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("network", "shape"), [(UNet, (2, 6, 6)), (UNet, (2, 11)), (DiT, (2, 11)), (Grid, (2, 11))])
+@pytest.mark.parametrize(
+    ("network", "shape"), [(UNet, (2, 6, 6)), (ViT, (2, 6, 6)), (UNet, (2, 11)), (DiT, (2, 11)), (Grid, (2, 11))]
+)
 def test_bfloat16_autocast_agrees_with_float32(network, shape, conditions, told, awaken):
     """The two run through different layouts and, for series, different convolutions."""
     net = awaken(network(shape, conditions, width=8))
@@ -98,7 +108,9 @@ def test_bfloat16_autocast_agrees_with_float32(network, shape, conditions, told,
     assert (rough - exact).norm() / exact.norm() < 0.05
 
 
-@pytest.mark.parametrize(("network", "shape"), [(UNet, (2, 6, 6)), (UNet, (2, 11)), (DiT, (2, 11)), (Grid, (2, 11))])
+@pytest.mark.parametrize(
+    ("network", "shape"), [(UNet, (2, 6, 6)), (ViT, (2, 6, 6)), (UNet, (2, 11)), (DiT, (2, 11)), (Grid, (2, 11))]
+)
 def test_an_untrained_denoiser_predicts_nothing_from_its_network(network, shape, conditions, told):
     net = network(shape, conditions, width=8)
     assert not net(torch.randn(3, *shape), torch.zeros(3), told).any()
