@@ -27,6 +27,7 @@ __all__ = [
     "SynthgenError",
     "TrainingError",
     "UsageError",
+    "is_out_of_memory",
 ]
 
 
@@ -86,3 +87,12 @@ class PluginError(SynthgenError):
     """A plugin is missing, failed to load, or two plugins provide the same name."""
 
     exit_code = 4
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed, on the CPU or a GPU: Python, NumPy and torch each say so in their own way."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and (type(error).__name__ == "OutOfMemoryError" or "out of memory" in text or "can't allocate memory" in text)
+    )

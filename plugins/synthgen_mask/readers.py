@@ -79,7 +79,10 @@ class MaskParquetReader:
         if path.is_file() and path.suffix != ".parquet":
             return False
         files = parquet_files(path)
-        return bool(files) and {"image", "mask"} <= set(open_parquet(files[0]).schema_arrow.names)
+        try:
+            return bool(files) and {"image", "mask"} <= set(open_parquet(files[0]).schema_arrow.names)
+        except DataError:
+            return True  # and reading says what is wrong with it
 
     def read(self, path: Path, options: DataConfig) -> Source:
         """Open the rows.

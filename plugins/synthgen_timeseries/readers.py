@@ -190,7 +190,7 @@ def _label_of(arrays: dict[str, NDArray[Any]], options: DataConfig, suffix: str,
         if asked:
             raise DataError(f"{path} has no array {asked!r}; it holds {', '.join(arrays)}")
         return []
-    if len(arrays[key]) != size:
+    if arrays[key].size != size:
         raise DataError(f"{path}: {size} series but {len(arrays[key])} labels in {key}")
     return [label_name(value) for value in arrays[key].reshape(size).tolist()]
 

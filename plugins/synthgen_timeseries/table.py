@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -172,16 +173,20 @@ def _read_csv(path: Path, *, header: bool) -> pd.DataFrame:
             body = "".join(line for line, _ in zip(text, range(20), strict=False))
         decimal = "," if "," in body and "." not in body else "."
     try:
-        frame = pd.read_csv(
-            path,
-            sep=sep,
-            decimal=decimal,
-            header=0 if header else None,
-            encoding="utf-8-sig",
-            na_values=list(_MISSING),
-            low_memory=False,
-            index_col=False,
-        )
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                path,
+                sep=sep,
+                decimal=decimal,
+                header=0 if header else None,
+                encoding="utf-8-sig",
+                na_values=list(_MISSING),
+                low_memory=False,
+                index_col=False,
+            )
+        if said:  # pandas has cut off what lies beyond the header
+            _check_nothing_beyond(path, sep, len(frame.columns))
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{path} is empty") from error
     except pd.errors.ParserError as error:
@@ -193,6 +198,14 @@ def _read_csv(path: Path, *, header: bool) -> pd.DataFrame:
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     return frame if header else frame.rename(columns=lambda number: f"c{number}")
+
+
+def _check_nothing_beyond(path: Path, sep: str, columns: int) -> None:
+    """Refuse rows with more cells than the header has names; empty ones are the mark of a separator at the end."""
+    with _open_text(path) as text:
+        for number, row in enumerate(csv.reader(text, delimiter=sep), 1):
+            if any(cell.strip() for cell in row[columns:]):
+                raise DataError(f"{path}, line {number}: {len(row)} cells, and the header has {columns} names")
 
 
 def _tidy(frame: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from synthgen.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["label_name", "standardised", "vector_source"]
+__all__ = ["classes_of", "label_name", "standardised", "vector_schema", "vector_source"]
 
 _MOST_CLASSES = 1000
 _LARGEST = 2**31  # values: 8 GiB of float32
@@ -75,14 +75,13 @@ def vector_source(
     if constant:
         said.append(f"constant columns: {', '.join(constant[:5])}{', ...' if len(constant) > 5 else ''}")
     classes, index = _classes(labels, where, label_column)
-    schema = Schema(
-        "vectors",
-        (1, wide.shape[1]),
-        tuple(_channel(str(name), column[~np.isnan(column)]) for name, column in zip(names, wide.T, strict=True)),
+    known = [column[~np.isnan(column)] for column in wide.T]
+    schema = vector_schema(
+        names,
         classes,
         label_column,
-        (Condition("label", "class", len(classes)),) if classes else (),
-        {"scale": [[float(np.nanmean(column)), float(np.nanstd(column))] for column in wide.T]},
+        [(bool(np.all(v == np.rint(v))), float(v.min()), float(v.max())) for v in known],
+        [[float(np.nanmean(column)), float(np.nanstd(column))] for column in wide.T],
     )
     records = Records({"values": wide.astype(np.float32)}, index)
     return ArraySource(schema, records, groups=groups, official_split=split, notes=said)
@@ -96,9 +95,34 @@ def standardised(records: Records, schema: Schema) -> NDArray[np.float32]:
     return np.nan_to_num(z, nan=0.0).astype(np.float32)
 
 
-def _channel(name: str, known: NDArray[np.float64]) -> Channel:
-    whole = bool(np.all(known == np.rint(known)))
-    return Channel(name, "integer" if whole else "continuous", low=float(known.min()), high=float(known.max()))
+def vector_schema(
+    names: Sequence[str],
+    classes: tuple[str, ...],
+    label_column: str,
+    channels: Sequence[tuple[bool, float, float]],
+    scale: Sequence[Sequence[float]],
+) -> Schema:
+    """The schema of vectors.
+
+    Args:
+        names: of the columns.
+        classes: names of the labels; empty without.
+        label_column: what the label is called.
+        channels: for each column whether it holds whole numbers, its lowest and its highest value.
+        scale: mean and deviation of each column.
+    """
+    return Schema(
+        "vectors",
+        (1, len(names)),
+        tuple(
+            Channel(str(name), "integer" if whole else "continuous", low=low, high=high)
+            for name, (whole, low, high) in zip(names, channels, strict=True)
+        ),
+        classes,
+        label_column,
+        (Condition("label", "class", len(classes)),) if classes else (),
+        {"scale": [list(pair) for pair in scale]},
+    )
 
 
 def _classes(
@@ -106,16 +130,28 @@ def _classes(
 ) -> tuple[tuple[str, ...], NDArray[np.int64] | None]:
     if labels is None:
         return (), None
-    names, index = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
-    if len(names) > _MOST_CLASSES or len(names) == len(labels) > 20:
+    found, index = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
+    names, rank = classes_of(found.tolist(), len(labels), where, label_column)
+    return names, rank[index.reshape(-1)]
+
+
+def classes_of(
+    names: Sequence[str], records: int, where: str, label_column: str
+) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Class names in their order, and the place there of each name as given.
+
+    Raises:
+        DataError: too many for a label.
+    """
+    if len(names) > _MOST_CLASSES or len(names) == records > 20:
         raise DataError(
-            f"{where}: column {label_column} has {len(names):,} different labels for {len(labels):,} records",
+            f"{where}: column {label_column} has {len(names):,} different labels for {records:,} records",
             hint="A label is a class with several examples; is this an id or a measurement?",
         )
     order = sorted(range(len(names)), key=lambda position: _sort_key(str(names[position])))
     rank = np.empty(len(names), dtype=np.int64)
     rank[order] = np.arange(len(names))
-    return tuple(str(names[position]) for position in order), rank[index.reshape(-1)]
+    return tuple(str(names[position]) for position in order), rank
 
 
 def _sort_key(name: str) -> tuple[int, float, str]:

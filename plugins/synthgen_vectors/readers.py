@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from synthgen.api import ROW_COLUMNS
 from synthgen.errors import DataError
 from synthgen.io.npz import Archive
-from synthgen.io.parquet import features_of, open_parquet, parquet_files, read_columns
+from synthgen.io.parquet import ParquetRows, parquet_files, read_columns
 from synthgen_vectors.collection import label_name, vector_source
+from synthgen_vectors.columns import choose_columns, declared_label
+from synthgen_vectors.streamed import streamed_source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from synthgen.config import DataConfig
 
 __all__ = ["CsvReader", "NpzReader", "ParquetReader"]
-
-_LABELS = ("label", "class", "target", "y", "class_name", "category", "label_name")
 
 
 class NpzReader:
@@ -93,39 +92,17 @@ class ParquetReader:
     def read(self, path: Path, options: DataConfig) -> Source:
         """The columns that hold numbers, and the label."""
         files = parquet_files(path)
-        declared = [
-            name
-            for name, feature in features_of(open_parquet(files[0]).schema_arrow).items()
-            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
-        ]
-        return _from_table(read_columns(files).to_pandas(), path, options, declared[0] if declared else "")
+        rows = ParquetRows(files)
+        if len(rows) * len(rows.schema) * 4 > options.memory_gib * 2**30:
+            return streamed_source(rows, path, options)
+        return _from_table(read_columns(files).to_pandas(), path, options, declared_label(rows.schema))
 
 
 def _from_table(frame: pd.DataFrame, path: Path, options: DataConfig, declared: str = "") -> Source:
     frame = frame.rename(columns=lambda name: str(name).strip())
     frame = frame.drop(columns=[name for name in frame.columns if name in ("Unnamed: 0", "")])
-    for wanted in (options.label_column, options.group_column, *options.value_columns):
-        if wanted is not None and wanted not in frame.columns:
-            close = difflib.get_close_matches(wanted, frame.columns, n=1)
-            shown = ", ".join(frame.columns[:12]) + (", ..." if len(frame.columns) > 12 else "")
-            raise DataError(
-                f"{path} has no column {wanted!r}; its columns are {shown}",
-                hint=f"Did you mean {close[0]}?" if close else "",
-            )
-    by_lower = {name.lower(): name for name in frame.columns}
-    guessed = next((by_lower[name] for name in _LABELS if name in by_lower), "")
-    label = options.label_column or declared or guessed
-    named = f"{label}_name" if label and f"{label}_name" in frame.columns else label
-    taken = {label, named, options.group_column or ""} | (set(ROW_COLUMNS) if "sample_id" in frame.columns else set())
-    columns = list(options.value_columns)
-    left_out: list[str] = []
-    for name in [] if columns else frame.columns:
-        if name in taken:
-            continue
-        (columns if pd.api.types.is_numeric_dtype(frame[name].dtype) else left_out).append(name)
-    if not columns:
-        raise DataError(f"{path} has no columns of numbers; its columns are {', '.join(frame.columns[:12])}")
-    notes = [f"columns that hold no numbers are left out: {', '.join(left_out[:8])}"] if left_out else []
+    numeric = {name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name].dtype)}
+    label, named, columns, notes = choose_columns(list(frame.columns), numeric, path, options, declared)
     values = np.stack([_numbers(frame, name, path) for name in columns], axis=1)
     kept = np.ones(len(frame), dtype=bool) if not label else frame[named].notna().to_numpy()
     if not kept.all():
@@ -161,5 +138,5 @@ def _csv_files(path: Path) -> list[Path]:
 def _read_csv(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig", na_values=["?"])
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, ValueError) as error:
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, csv.Error, UnicodeDecodeError, ValueError) as error:
         raise DataError(f"{path} is not a readable table: {str(error).splitlines()[0]}") from error

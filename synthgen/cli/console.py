@@ -51,7 +51,7 @@ class Console:
 
     def result(self, text: str, document: Any) -> None:
         """The command's one result: `document` with `--json`, otherwise `text`. Of a torchrun launch, rank 0 speaks."""
-        if os.environ.get("TORCHELASTIC_RUN_ID") and os.environ.get("RANK", "0") != "0":
+        if _follows():
             return
         sys.stdout.write((as_json(document) if self.json else text.rstrip("\n")) + "\n")
         sys.stdout.flush()
@@ -75,6 +75,10 @@ class Console:
     def _say(text: str) -> None:
         sys.stderr.write(text.rstrip("\n") + "\n")
         sys.stderr.flush()
+
+
+def _follows() -> bool:
+    return bool(os.environ.get("TORCHELASTIC_RUN_ID")) and os.environ.get("RANK", "0") != "0"
 
 
 def as_json(document: Any) -> str:
@@ -120,7 +124,7 @@ def reporting(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapper(*, json_output: bool, verbose: int, quiet: bool, debug: bool, **values: Any) -> None:
-        console = Console(json=json_output, verbosity=-1 if quiet else verbose)
+        console = Console(json=json_output, verbosity=-1 if quiet or _follows() else verbose)
         _configure_logging(console.verbosity)
         command(console, **values)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 
-from synthgen.errors import SynthgenError
+from synthgen.errors import SynthgenError, is_out_of_memory
 
 __all__ = ["INTERRUPTED", "Failure", "explain"]
 
@@ -49,7 +49,7 @@ def explain(error: BaseException) -> Failure:
     kind = type(error).__name__
     if isinstance(error, SynthgenError):
         return Failure(kind, error.message, error.hint, error.exit_code)
-    if isinstance(error, MemoryError) or _is_torch_out_of_memory(error):
+    if is_out_of_memory(error):
         return Failure(kind, f"out of memory: {_first_line(error) or 'an allocation failed'}", _SMALLER, 1)
     if isinstance(error, OSError) and (sentence := _storage(error)):
         return Failure(kind, sentence, "", 1)
@@ -65,13 +65,6 @@ def explain(error: BaseException) -> Failure:
         )
     return Failure(
         kind, f"{kind}: {_first_line(error) or 'no message'}", "This is a bug; --debug shows the traceback.", 1
-    )
-
-
-def _is_torch_out_of_memory(error: BaseException) -> bool:
-    text = str(error).lower()
-    return type(error).__name__ == "OutOfMemoryError" or (
-        isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
     )
 
 

@@ -3,7 +3,8 @@
 `--json`: what `provenance.json` holds, and where: `{"dataset", "n", "format", "run", "model", "seed",
 "labels": {name: count}, ...}`, with `--condition` also `"conditions": {name: [value, ...]}`; where records were judged
 `"vetting": {"judged", "dropped", "inconsistent": {class: count}, "not_best": {class: count}, "standard", ...}`;
-with `--dry-run` `{"dataset", "n", "format", "shards", "labels", "estimated_bytes", "estimated_seconds"}`.
+with `--dry-run` `{"dataset", "n", "format", "shards", "labels", "estimated_bytes", "estimated_seconds",
+"estimated_flops", "estimated_price"}`, the last with `--price-per-hour`.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import typer
 
 from synthgen.cli.console import Console, reporting
 from synthgen.cli.label_option import chosen_labels
+from synthgen.cli.progress import duration
 from synthgen.cli.shared_options import (
     ForceOption,
     GuidanceOption,
-    OutOption,
     RunOption,
     SamplerOption,
     SeedOption,
@@ -140,7 +141,10 @@ def generate(
     layout: Annotated[
         str | None, typer.Option(metavar="L", help="Series: wide (default) or long.", rich_help_panel=_WRITING)
     ] = None,
-    out: OutOption = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", metavar="DIR|URL", help="Where to write, s3:// too; a new directory when absent."),
+    ] = None,
     shards: Annotated[
         int | None, typer.Option(metavar="K", min=1, help="Number of files.", rich_help_panel=_WRITING)
     ] = None,
@@ -151,6 +155,10 @@ def generate(
         str, typer.Option(metavar="E", help="local, torchrun or ray.", rich_help_panel=_WORKING)
     ] = "local",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")] = False,
+    price_per_hour: Annotated[
+        float | None,
+        typer.Option(metavar="P", min=0, help="Price of one worker; --dry-run multiplies.", rich_help_panel=_WORKING),
+    ] = None,
     force: ForceOption = False,
 ) -> None:
     """Write a labelled synthetic data set.
@@ -190,18 +198,19 @@ def generate(
             executor=executor,
             workers=workers,
             dry_run=dry_run,
+            price_per_hour=price_per_hour,
             force=force,
             progress=progress,
         )
     document = describe_dataset(dataset)
     console.result(summarise_dataset(document), document)
     if not dry_run:
-        console.note(f"Next: synthgen evaluate --run {document.get('run', 'RUN')} --synthetic {dataset.path}")
+        console.note(f"Next: synthgen evaluate --run {document.get('run', 'RUN')} --synthetic {dataset.where}")
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
     """What `synthgen generate --json` prints."""
-    return {"dataset": str(dataset.path), "n": dataset.n, "format": dataset.format, **dataset.provenance}
+    return {"dataset": dataset.where, "n": dataset.n, "format": dataset.format, **dataset.provenance}
 
 
 def summarise_dataset(document: Mapping[str, Any]) -> str:
@@ -223,7 +232,10 @@ def summarise_dataset(document: Mapping[str, Any]) -> str:
         lines.append(f"  {Tally(vetted['judged'], vetted['inconsistent'], vetted['not_best']).sentence()}")
     if planned:
         megabytes, seconds = document["estimated_bytes"] / 1e6, document["estimated_seconds"]
-        lines.append(f"  about   {megabytes:,.1f} MB before compression, {seconds:,.0f} s on one process")
+        workers = document["workers"]
+        on = "one worker" if workers == 1 else f"{workers:,} workers"
+        price = f", price {document['estimated_price']:,.2f}" if "estimated_price" in document else ""
+        lines.append(f"  about   {duration(seconds)} on {on}, {megabytes:,.1f} MB before compression{price}")
     return "\n".join(lines)
 
 

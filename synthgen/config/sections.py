@@ -63,6 +63,7 @@ class DataConfig(Section):
     holdout: float = Field(0.2, gt=0, lt=0.9, description="share kept for evaluation")
     calibration: float = Field(0.1, ge=0, lt=0.9, description="share kept for calibrating anomaly scores")
     validation: float = Field(0.05, ge=0, lt=0.9, description="share for the held-out loss; from 400 records on")
+    memory_gib: float = Field(2.0, gt=0, description="sets that are larger once decoded are read piece by piece")
     balance: float = Field(0.0, ge=0, le=1, description="0: classes as often as they come; 1: all equally often")
     augment: float = Field(0.0, ge=0, le=1, description="probability of each of the modality's non-leaky augmentations")
 
@@ -172,6 +173,9 @@ class TrainConfig(Section):
         "auto", description="auto: the faster of fp32 and bf16 in a timed probe; fp16 with loss scaling"
     )
     threads: int | None = Field(None, ge=1, description="CPU threads; unset: all physical cores")
+    sharding: Literal["ddp", "fsdp"] = Field(
+        "ddp", description="several processes: each holds all weights (ddp), or they are cut over them (fsdp)"
+    )
     held_out_every: int = Field(10, ge=1, description="held-out loss is measured this many times in a run")
     checkpoint_seconds: float = Field(30.0, gt=0, description="seconds between checkpoints")
     upsample_from: str | None = Field(

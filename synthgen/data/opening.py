@@ -15,6 +15,7 @@ from synthgen.config import DataConfig
 from synthgen.data.attributes import recoded
 from synthgen.data.source import LazySource
 from synthgen.errors import DataError, UsageError
+from synthgen.io.store import is_url, local_copy
 
 __all__ = ["alike", "check_same_kind", "open_alike", "open_source", "relabel"]
 
@@ -31,7 +32,7 @@ def open_source(modality: str, options: DataConfig) -> Source:
     """
     demos = registry.names("datasets", modality)
     name = options.path or registry.modality(modality).demo
-    path = Path(name).expanduser()
+    path = local_copy(name) if is_url(name) else Path(name).expanduser()
     if name in demos and not path.exists():
         source: Source = registry.create("datasets", name, modality)
         return source
@@ -120,6 +121,7 @@ def _translated(source: Source, schema: Schema, table: NDArray[np.int64] | None)
         official_split=source.official_split,
         notes=(*source.notes, *_attribute_notes(found, schema)),
         through_file=getattr(source, "through_file", None),
+        blocks=getattr(source, "blocks", None),
     )
 
 

@@ -1,6 +1,8 @@
 """In which order training sees its records: a pure function of (seed, records seen), so that it can be resumed.
 
 shuffled    a fresh permutation for each pass: every record once
+blocked     every record once a pass: blocks (row groups of a file) in random order, the records of a few blocks at a
+            time mixed, so that a set larger than memory is read once a pass
 balanced    class c takes the share n_c^(1-b) / sum n_k^(1-b) of each pass, evenly spread over it, so that every
             batch has that mixture; within a class every record comes once before any comes again
 graded      for the first part of training, records are drawn from the easiest share of all, which grows from a
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 
 from synthgen.seeding import generator
 
-__all__ = ["Balanced", "Graded", "Order", "Shuffled"]
+__all__ = ["Balanced", "Blocked", "Graded", "Order", "Shuffled"]
 
 _EASIEST = 0.25
 
@@ -59,6 +61,36 @@ class Shuffled:
 
     def _turn(self, turn: int) -> NDArray[np.int64]:
         return generator(self._seed, "order", step=turn).permutation(self._size)
+
+
+class Blocked(Shuffled):
+    """Every record once in each pass, block after block.
+
+    Args:
+        starts: where blocks begin, ascending, 0 first; `(K,)`.
+        size: number of records.
+        seed: of the order.
+        mixed: records that are mixed with one another, at least.
+    """
+
+    def __init__(self, starts: NDArray[np.int64], size: int, seed: int, *, mixed: int) -> None:
+        super().__init__(size, seed)
+        kept = starts[np.flatnonzero(np.diff([*starts.tolist(), size]))]  # without empty blocks
+        self._starts = kept
+        self._sizes = np.diff([*kept.tolist(), size])
+        self._mixed = mixed
+
+    def _turn(self, turn: int) -> NDArray[np.int64]:
+        rng = generator(self._seed, "blocked-order", step=turn)
+        blocks = rng.permutation(len(self._starts))
+        chosen, part, held = [], [], 0
+        for place, block in enumerate(blocks):
+            part.append(np.arange(self._starts[block], self._starts[block] + self._sizes[block]))
+            held += int(self._sizes[block])
+            if held >= self._mixed or place == len(blocks) - 1:
+                chosen.append(rng.permutation(np.concatenate(part)))
+                part, held = [], 0
+        return np.concatenate(chosen)
 
 
 class Balanced(Shuffled):

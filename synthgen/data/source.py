@@ -70,6 +70,8 @@ class LazySource:
         load: `(indices) -> Records`, in the order of the indices.
         labels: `(N,)` index into `schema.labels`, or None.
         groups, official_split, notes, through_file: see `ArraySource`.
+        blocks: `(K,)` positions where records begin that are read together, such as the row groups of a file; a
+            source that has them is read near to itself in training.
     """
 
     names: Sequence[str] | None = None
@@ -86,6 +88,7 @@ class LazySource:
         official_split: NDArray[Any] | None = None,
         notes: Sequence[str] = (),
         through_file: ThroughFile | None = None,
+        blocks: NDArray[np.int64] | None = None,
     ) -> None:
         _check_size(size)
         self.schema = schema
@@ -94,6 +97,7 @@ class LazySource:
         self.official_split = official_split
         self.notes = tuple(notes)
         self.through_file = through_file
+        self.blocks = blocks
         self._size = size
         self._load = load
 

@@ -36,7 +36,7 @@ class Dataset:
     """A complete data set.
 
     Args:
-        path: its directory.
+        path: its directory; with `provenance` also an address in an object store, which `where` names.
         provenance: for a plan that has not been carried out (`dry_run`); None reads `provenance.json`.
 
     Raises:
@@ -44,6 +44,7 @@ class Dataset:
     """
 
     def __init__(self, path: Path | str, provenance: dict[str, Any] | None = None) -> None:
+        self.where = str(path)
         self.path = Path(path)
         if provenance is not None:
             self.provenance = provenance
@@ -68,7 +69,10 @@ class Dataset:
     @cached_property
     def manifest(self) -> list[dict[str, Any]]:
         """Every file: path, sha256, bytes, records."""
-        files: list[dict[str, Any]] = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))["files"]
+        try:
+            files: list[dict[str, Any]] = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))["files"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DatasetError(f"{self.path / 'manifest.json'} is unreadable: {error}") from error
         return files
 
     def open(self, run: Run) -> Source:

@@ -14,17 +14,20 @@ from typing import Any
 from synthgen import registry
 from synthgen.api import Records, Writer
 from synthgen.errors import DatasetError, UsageError
+from synthgen.generation.costs import cost, measure
 from synthgen.generation.dataset import SYNTHETIC_ROOT, Dataset
 from synthgen.generation.describing import describe
 from synthgen.generation.executors import execute, threads_each
 from synthgen.generation.given import Given
 from synthgen.generation.plan import Plan, make_plan
+from synthgen.generation.storing import fill_store
 from synthgen.generation.vetter import Vetter, judge_of, prepare, standard_in
 from synthgen.generation.vetting import Vetting, select
 from synthgen.generation.worker import finished_files, make_records, tally_of
 from synthgen.io.atomic import TEMPORARY, make_directory, remove_leftovers, write_text
 from synthgen.io.lock import OWNER, locked
 from synthgen.io.run import Run
+from synthgen.io.store import is_url, local_copy
 
 __all__ = ["Progress", "as_run", "generate", "generate_records", "place"]
 
@@ -54,6 +57,7 @@ def generate(
     executor: str = "local",
     workers: int = 1,
     dry_run: bool = False,
+    price_per_hour: float | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Dataset:
@@ -74,7 +78,8 @@ def generate(
         sampling: more keys of the configuration's section `sampling`, such as `{"autoguidance": 1.5}`.
         seed: the same seed gives the same records.
         format: name from `synthgen list writers`; None: the modality's first.
-        out: the data set's directory; None: `synthetic/<run>-<k>`.
+        out: the data set's directory, or its address in an object store, such as `s3://bucket/faces`; None:
+            `synthetic/<run>-<k>`.
         shards: number of shards; None: by size.
         given: records of the run's modality to start from, record i from given record i mod m; see `Given`.
         check: have an independent judge, trained on the run's real training records, look at each record: columns
@@ -83,7 +88,8 @@ def generate(
         keep_best: and, of the candidates of each class, keep about this share, the most consistent ones.
         executor: `local`, `torchrun` or `ray`.
         workers: processes of the local executor.
-        dry_run: return the plan with an estimate of size and time, and write nothing.
+        dry_run: return the plan with an estimate of time, size and price, and write nothing.
+        price_per_hour: of one worker, for `dry_run`.
         force: replace a data set at `out`.
         progress: called with `{"kind", "records", "total", "seconds", ...}`.
 
@@ -109,7 +115,18 @@ def generate(
         vetting=_vetting(run, check, drop_inconsistent, keep_best),
     )
     if dry_run:
-        return Dataset(Path(out or SYNTHETIC_ROOT / f"{run.path.name}-?"), _estimate(run, plan))
+        return Dataset(
+            Path(out or SYNTHETIC_ROOT / f"{run.path.name}-?"), _estimate(run, plan, workers, price_per_hour)
+        )
+    if is_url(out):
+        address = str(out)
+        counted = _Counted(plan.n, address, progress)
+        facts = _facts(run, plan, executor, workers)
+        provenance = fill_store(
+            run, plan, address, executor=executor, workers=workers, force=force, facts=facts, tell=counted
+        )
+        counted.finish()
+        return Dataset(address, provenance)
     where = None if out is None else Path(out)
     with place(run, plan, where, force=force, doing="generating", shared=executor == "torchrun") as directory:
         if (directory / "provenance.json").exists():
@@ -123,17 +140,23 @@ def generate(
             return Dataset(directory, {"n": plan.n, "format": plan.format})
         files = [finished_files(directory, shard) or [] for shard in range(plan.shards)]
         writer: Writer = registry.create("writers", plan.format, plan.modality)
-        facts = {
-            "n": plan.n,
-            "labels": plan.label_counts(run.schema.labels),
-            **({"conditions": _lists(plan)} if plan.conditions else {}),
-            "threads": threads_each(executor, workers),
-            **({} if plan.given is None else {"given": plan.given.describe()}),
-            **({} if plan.vetting is None else {"vetting": _vetted(plan, directory)}),
-        }
+        facts = _facts(run, plan, executor, workers)
+        if plan.vetting is not None:
+            facts["vetting"] = _vetted(plan, directory)
         describe(run, plan, directory, writer, files, kind="generate", more=facts)
         counted.finish()
         return Dataset(directory)
+
+
+def _facts(run: Run, plan: Plan, executor: str, workers: int) -> dict[str, Any]:
+    """What the provenance says beside what follows from run and plan."""
+    return {
+        "n": plan.n,
+        "labels": plan.label_counts(run.schema.labels),
+        **({"conditions": _lists(plan)} if plan.conditions else {}),
+        "threads": threads_each(executor, workers),
+        **({} if plan.given is None else {"given": plan.given.describe()}),
+    }
 
 
 def generate_records(
@@ -196,7 +219,9 @@ def as_run(run: Run | Path | str | None) -> Run:
     """The run itself, the run at a path, or the newest below `runs/`."""
     if run is None:
         return Run.newest()
-    return run if isinstance(run, Run) else Run.open(run)
+    if isinstance(run, Run):
+        return run
+    return Run.open(local_copy(str(run)) if is_url(str(run)) else run)
 
 
 @contextlib.contextmanager
@@ -270,23 +295,22 @@ def _same_plan(directory: Path, plan: Plan) -> bool:
         return False
 
 
-def _estimate(run: Run, plan: Plan) -> dict[str, Any]:
-    """Provenance of a data set that was only planned: counts, bytes before compression, seconds from a timed batch."""
-    trial = range(min(plan.n, plan.sampling.batch_size, 32))
-    make_records(run, plan, trial[:8])  # warm
-    started = time.perf_counter()
-    records = make_records(run, plan, trial)
-    seconds = (time.perf_counter() - started) / len(trial) * plan.n
-    size = sum(column.nbytes for column in records.columns.values()) / len(trial) * plan.n
+def _estimate(run: Run, plan: Plan, workers: int, price_per_hour: float | None) -> dict[str, Any]:
+    """Provenance of a data set that was only planned: counts, and what `synthgen.generation.costs` says."""
+    found = cost(measure(run, plan), plan.n, shards=plan.shards, workers=workers, price_per_hour=price_per_hour)
+    priced = {} if found.price is None else {"estimated_price": round(found.price, 4)}
     return {
         "kind": "dry-run",
         "n": plan.n,
         "format": plan.format,
         "shards": plan.shards,
+        "workers": workers,
         "labels": plan.label_counts(run.schema.labels),
         **({"conditions": _lists(plan)} if plan.conditions else {}),
-        "estimated_bytes": int(size),
-        "estimated_seconds": round(seconds, 1),
+        "estimated_bytes": found.bytes,
+        "estimated_seconds": round(found.seconds, 1),
+        "estimated_flops": found.flops,
+        **priced,
     }
 
 
@@ -297,7 +321,7 @@ def _lists(plan: Plan) -> dict[str, list[str | float]]:
 class _Counted:
     """Turns numbers of finished records into progress events."""
 
-    def __init__(self, total: int, directory: Path, progress: Progress | None) -> None:
+    def __init__(self, total: int, directory: Path | str, progress: Progress | None) -> None:
         self._total = total
         self._directory = directory
         self._progress = progress

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from synthgen import registry, seeding
 from synthgen.api import Records, Schema, Writer, WrittenFile
 from synthgen.data.channel_groups import channel_groups
 from synthgen.diffusion.samplers import Sampler
+from synthgen.errors import is_out_of_memory
 from synthgen.generation.cascade import LowResolution
 from synthgen.generation.given import Start
 from synthgen.generation.plan import Plan
@@ -39,6 +41,7 @@ __all__ = [
     "write_shard",
 ]
 
+_LOG = logging.getLogger(__name__)
 _MARKERS = ".shards"
 
 
@@ -69,17 +72,18 @@ def _made(
     sigmas = noise_levels(run.config.noise, plan.sampling, sampler, run.facts.get("noise_profile"))
     codec = run.codec()
     small = LowResolution(run, plan, _made) if LowResolution.needed(run, plan) else None
-    parts: list[Records] = []
-    for ids in _batches(sample_ids, plan.sampling.batch_size):
-        done, places = sum(map(len, parts)), plan.places(ids)
-        labels = None if every_label is None else every_label[done : done + len(ids)]
+
+    def made(rows: slice) -> Records:
+        ids = sample_ids[rows]
+        places = plan.places(ids)
+        labels = None if every_label is None else every_label[rows]
         noise = _noise(plan.seed, "noise", ids, run.schema, device)
         given, anew = None, None
         if plan.given is None:
             if told is None:
                 conditions = run.conditions(labels, seed=plan.seed, sample_ids=places, asked=plan.conditions)
             else:
-                conditions = {name: values[done : done + len(ids)] for name, values in told.items()}
+                conditions = {name: values[rows] for name, values in told.items()}
             conditions |= {} if small is None else small(ids, labels, conditions)
             start = Start(noise * float(sigmas[0]), sigmas, conditions)
         else:
@@ -104,10 +108,11 @@ def _made(
             records = plan.given.restored(records, given)
             if plan.given.part == "image" and hasattr(codec, "doubtful"):
                 records = codec.doubtful(records, x, below=plan.given.ignore_below)
-        parts.append(dataclasses.replace(records, label=labels))
         if tell is not None:
             tell(len(ids))
-    return Records.concatenate(parts)
+        return dataclasses.replace(records, label=labels)
+
+    return Records.concatenate(list(_in_batches(len(sample_ids), plan.sampling.batch_size, made)))
 
 
 def row_columns(plan: Plan, sample_ids: Sequence[int]) -> dict[str, NDArray[Any]]:
@@ -194,9 +199,21 @@ def finished_files(directory: Path, shard: int) -> list[WrittenFile] | None:
     return files if whole else None
 
 
-def _batches(sample_ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    for start in range(0, len(sample_ids), size):
-        yield sample_ids[start : start + size]
+def _in_batches(count: int, size: int, make: Callable[[slice], Records]) -> Iterator[Records]:
+    """Batch after batch; half as large from where memory does not suffice on."""
+    start = 0
+    while start < count:
+        try:
+            records = make(slice(start, min(count, start + size)))
+        except (MemoryError, RuntimeError) as error:
+            size = min(size, count) // 2
+            if not is_out_of_memory(error) or size < 1:
+                raise
+            _LOG.warning("out of memory: batches of %s records from here on; last bits may differ", f"{size:,}")
+            torch.cuda.empty_cache()
+            continue
+        yield records
+        start += size
 
 
 def _noise(

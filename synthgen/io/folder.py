@@ -89,7 +89,11 @@ def safe_join(directory: Path, relative: str) -> Path:
     if "\0" in relative or not relative.strip():
         raise DataError(f"{directory}: {relative!r} is not a file name")
     path = directory / relative.replace("\\", "/")
-    if not path.resolve().is_relative_to(directory.resolve()):
+    try:
+        inside = path.resolve().is_relative_to(directory.resolve())
+    except (OSError, RuntimeError) as error:  # a name too long, a link to itself
+        raise DataError(f"{directory}: {relative[:80]!r} cannot be followed: {error}") from error
+    if not inside:
         raise DataError(f"{directory}: the path {relative!r} leads out of the data set and is not followed")
     return path
 
@@ -187,6 +191,8 @@ def opened_image(source: Path | bytes, name: str | None) -> Iterator[Image.Image
         name: what to call it in errors; None: the path.
     """
     name = name or _name_of(source)
+    if isinstance(source, Path) and source.exists() and not source.is_file():
+        raise DataError(f"{name} is no ordinary file")  # a pipe would be waited for
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of damage that we report, and of sizes that we limit

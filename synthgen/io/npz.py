@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from pathlib import Path
@@ -47,6 +48,7 @@ class Archive:
                 f"{name} of {self.path} has {self._sizes[name]:,} bytes, more than the {_LARGEST:,} allowed"
             )
         try:
+            self._check_shape(name)
             with np.load(self.path, allow_pickle=False) as archive:
                 array: NDArray[Any] = archive[name]
         except ValueError as error:
@@ -57,6 +59,22 @@ class Archive:
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(f"{name} of {self.path} cannot be read: {error}") from error
         return array
+
+    def _check_shape(self, name: str) -> None:
+        """Whether an array is as large as its header says: space for it is taken before its bytes are read."""
+        with zipfile.ZipFile(self.path) as archive:
+            member = next((info for info in archive.infolist() if info.filename.removesuffix(".npy") == name), None)
+            if member is None or not member.filename.endswith(".npy"):
+                return
+            with archive.open(member) as file:
+                version = np.lib.format.read_magic(file)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, kind = read(file)
+        claimed = math.prod(shape) * kind.itemsize
+        if claimed > self._sizes[name] and not kind.hasobject:
+            raise DataError(
+                f"{name} of {self.path} says that it has {claimed:,} bytes, and there are {self._sizes[name]:,}"
+            )
 
     def all(self) -> dict[str, NDArray[Any]]:
         """Every array by its name."""

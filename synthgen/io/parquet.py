@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import json
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -231,6 +232,7 @@ class ParquetRows:
         self._starts = np.concatenate([[0], np.cumsum([rows for _, _, rows in self._groups])]).astype(np.int64)
         self._cache: OrderedDict[tuple[int, tuple[str, ...]], pa.Table] = OrderedDict()
         self._cache_bytes = cache_bytes
+        self._lock = threading.Lock()  # training reads ahead in a thread of its own
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -239,6 +241,11 @@ class ParquetRows:
     def file_of_row(self) -> NDArray[np.int64]:
         """(N,) index into `paths` of the file that holds each row."""
         return np.repeat(np.arange(len(self.paths), dtype=np.int64), np.diff(self._first_rows))
+
+    @property
+    def blocks(self) -> NDArray[np.int64]:
+        """(K,) the first row of each row group."""
+        return self._starts[:-1]
 
     def position(self, row: int) -> tuple[Path, int]:
         """The file that holds a row, and the row's number in it, from 0."""
@@ -277,7 +284,9 @@ class ParquetRows:
         order: list[NDArray[np.int64]] = []
         for group in np.unique(owners):
             where = np.flatnonzero(owners == group)
-            parts.append(self._group(int(group), tuple(columns)).take(wanted[where] - self._starts[group]))
+            with self._lock:
+                table = self._group(int(group), tuple(columns))
+            parts.append(table.take(wanted[where] - self._starts[group]))
             order.append(where)
         if not parts:
             return self.schema.empty_table().select(list(columns))

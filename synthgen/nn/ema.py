@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from synthgen.errors import RunError, UsageError
+from synthgen.nn.sharded import as_cut, as_parts_of, local, whole
 
 __all__ = ["PowerEma", "exponent_of_width"]
 
@@ -44,7 +45,7 @@ def exponent_of_width(width: float) -> float:
 
 
 class PowerEma:
-    """Tracks averages of a module's parameters.
+    """Tracks averages of a module's parameters; of parameters cut over processes, each keeps its own part.
 
     Args:
         module: whose parameters are averaged; read again at each update.
@@ -57,7 +58,8 @@ class PowerEma:
         self._parameters = [parameter for _, parameter in module.named_parameters()]
         self._exponents = {width: exponent_of_width(width) for width in self.widths}
         self._averages = {
-            width: [parameter.detach().float().clone() for parameter in self._parameters] for width in self.widths
+            width: [local(parameter.detach()).float().clone() for parameter in self._parameters]
+            for width in self.widths
         }
 
     @torch.no_grad()
@@ -70,11 +72,13 @@ class PowerEma:
         """
         for width, average in self._averages.items():
             beta = max(0.0, 1 - batch_size / samples_seen) ** (self._exponents[width] + 1)
-            torch._foreach_lerp_(average, [parameter.detach().float() for parameter in self._parameters], 1 - beta)
+            weights = [local(parameter.detach()).float() for parameter in self._parameters]
+            torch._foreach_lerp_(average, weights, 1 - beta)
 
     def state(self, width: float) -> dict[str, Tensor]:
-        """A copy of one average as a state for the module's `load_state_dict`."""
-        return {name: value.clone() for name, value in zip(self._names, self._averages[width], strict=True)}
+        """A whole copy of one average as a state for the module's `load_state_dict`."""
+        named = zip(self._names, self._averages[width], self._parameters, strict=True)
+        return {name: whole(as_cut(value.clone(), parameter)) for name, value, parameter in named}
 
     def state_dict(self) -> dict[str, Tensor]:
         """All averages as flat tensors named `<width>/<parameter>`."""
@@ -88,14 +92,14 @@ class PowerEma:
             RunError: widths, names or shapes are not those of this average.
         """
         expected = {
-            f"{width!r}/{name}": value
+            f"{width!r}/{name}": (value, parameter)
             for width in self.widths
-            for name, value in zip(self._names, self._averages[width], strict=True)
+            for name, value, parameter in zip(self._names, self._averages[width], self._parameters, strict=True)
         }
         wrong = sorted(expected.keys() ^ state.keys()) or sorted(
-            key for key, value in expected.items() if value.shape != state[key].shape
+            key for key, (_, parameter) in expected.items() if parameter.shape != state[key].shape
         )
         if wrong:
             raise RunError(f"the stored weight averages do not fit this network: {wrong[0]} and {len(wrong) - 1} more")
-        for key, value in expected.items():
-            value.copy_(state[key])
+        for key, (value, parameter) in expected.items():
+            value.copy_(local(as_parts_of(state[key], parameter)))

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from synthgen.distributed import Ranks
 from synthgen.io.run import load_tensors, save_tensors
 from synthgen.nn.ema import PowerEma
 from synthgen.nn.post_hoc import Profile, combination, combined
@@ -27,12 +28,14 @@ class Averages:
         run: its directory.
         ema: what tracks.
         snapshots: how many to keep; 0: none, and only the tracked widths can be chosen.
+        ranks: processes of the training; the first one writes.
     """
 
-    def __init__(self, run: Path, ema: PowerEma, *, snapshots: int) -> None:
+    def __init__(self, run: Path, ema: PowerEma, *, snapshots: int, ranks: Ranks | None = None) -> None:
         self._folder = run / "state" / "snapshots"
         self._ema = ema
         self._snapshots = snapshots
+        self._ranks = Ranks() if ranks is None else ranks
 
     def keep(self, samples: int, progress: float, before: float) -> None:
         """Take a snapshot after a step, if one is due between the two shares of training."""
@@ -43,7 +46,7 @@ class Averages:
         """Delete snapshots later than this."""
         for path in self._folder.glob("*.safetensors"):
             if int(path.stem) > samples:
-                path.unlink()
+                path.unlink(missing_ok=True)
 
     def candidates(self, samples: int) -> dict[float, dict[str, Tensor]]:
         """Relative width -> average at the end of training, after `samples` records."""
@@ -68,4 +71,4 @@ class Averages:
 
     def _save(self, samples: int) -> None:
         halves = {name: value.to(torch.float16) for name, value in self._ema.state_dict().items()}
-        save_tensors(self._folder / f"{samples:012d}.safetensors", halves)
+        self._ranks.first(lambda: save_tensors(self._folder / f"{samples:012d}.safetensors", halves))

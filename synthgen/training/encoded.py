@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,10 +12,11 @@ from synthgen.api import Batch, Codec, Source
 from synthgen.data.order import Order, Shuffled
 from synthgen.seeding import generator
 
-__all__ = ["EncodedData", "joined"]
+__all__ = ["EncodedData", "joined", "pieces"]
 
-_CACHE_BYTES = 2 << 30
 _CHUNK = 1024
+_LARGE_CHUNK = 32_768
+_LARGE = 200_000
 
 
 class EncodedData:
@@ -24,9 +27,12 @@ class EncodedData:
         indices: which of them, int64.
         codec: fitted.
         seed: of the order.
+        memory_gib: sets that are larger are encoded batch by batch.
     """
 
-    def __init__(self, source: Source, indices: NDArray[np.int64], codec: Codec, *, seed: int) -> None:
+    def __init__(
+        self, source: Source, indices: NDArray[np.int64], codec: Codec, *, seed: int, memory_gib: float = 2.0
+    ) -> None:
         self.order: Order = Shuffled(len(indices), seed)
         self._source = source
         self._indices = indices
@@ -34,11 +40,22 @@ class EncodedData:
         self._seed = seed
         self._cache: Batch | None = None
         size = int(np.prod(source.schema.shape)) * 4 * len(indices)
-        if size <= _CACHE_BYTES:
-            self._cache = joined([self._encode(indices[i : i + _CHUNK]) for i in range(0, len(indices), _CHUNK)])
+        if size <= memory_gib * 2**30:
+            self._cache = joined([self._encode(piece) for piece in pieces(indices)])
 
     def __len__(self) -> int:
         return len(self._indices)
+
+    @property
+    def kept(self) -> bool:
+        """Whether all of it is in memory."""
+        return self._cache is not None
+
+    @property
+    def blocks(self) -> NDArray[np.int64] | None:
+        """Where, within this part, records begin that are read together; None where that does not matter."""
+        starts = getattr(self._source, "blocks", None)
+        return None if self.kept or starts is None else np.searchsorted(self._indices, starts)
 
     def at(self, positions: NDArray[np.int64]) -> Batch:
         """The records at positions within this part."""
@@ -63,6 +80,13 @@ class EncodedData:
 
     def _encode(self, indices: NDArray[np.int64]) -> Batch:
         return self._codec.encode(self._source.read(indices))
+
+
+def pieces(indices: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """The positions in runs that are read at once."""
+    step = _CHUNK if len(indices) <= _LARGE else _LARGE_CHUNK
+    for start in range(0, len(indices), step):
+        yield indices[start : start + step]
 
 
 def joined(batches: list[Batch]) -> Batch:

@@ -26,17 +26,22 @@ class Events:
         trainer: whose counters each event carries.
         loggers: names from `synthgen list loggers`.
         progress: the caller's own function.
+        silent: nobody is told: another process of this training speaks.
 
     Raises:
         UsageError, PluginError: a logger that nobody provides, or whose package is missing.
     """
 
-    def __init__(self, run: Path, trainer: Trainer, *, loggers: Sequence[str], progress: Progress | None) -> None:
+    def __init__(
+        self, run: Path, trainer: Trainer, *, loggers: Sequence[str], progress: Progress | None, silent: bool = False
+    ) -> None:
         self._run = run
         self._trainer = trainer
         self._progress = progress
+        self._silent = silent
         self._loggers: list[tuple[registry.Registered, Progress]] = [
-            (registry.find("loggers", name), registry.load("loggers", name)(run)) for name in loggers
+            (registry.find("loggers", name), registry.load("loggers", name)(run))
+            for name in (() if silent else loggers)
         ]
 
     def tell(self, kind: str, for_caller: Mapping[str, Any] | None = None, /, **more: Any) -> None:
@@ -47,6 +52,8 @@ class Events:
             for_caller: for the caller alone, such as a function that makes a preview, which costs time.
             more: of the event.
         """
+        if self._silent:
+            return
         trainer, budget = self._trainer, self._trainer.config.train
         event = {
             "kind": kind,

@@ -9,7 +9,8 @@ With `train.context` part of a record is given now and then, see `synthgen.nn.co
 groups of channels, they may have noise levels of their own, see `synthgen.diffusion.levels`.
 
 With `optim.accumulate` the batch goes through the network in parts whose gradients add up: everything is drawn for the
-whole batch first, so the step is the same (dropout draws its masks part by part).
+whole batch first, so the step is the same (dropout draws its masks part by part). Several processes
+(`synthgen.distributed`) share a batch in the same manner.
 
 Time is counted in records seen. All random numbers of a step come from (seed, step).
 """
@@ -18,10 +19,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,40 +30,32 @@ from torch import Tensor, nn
 from synthgen.api import Batch, Condition
 from synthgen.config import NoiseConfig, RunConfig
 from synthgen.data.augmentation import Augmentation
-from synthgen.diffusion.adaptive import AdaptiveDensity
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.guidance import blurred, drop, without
 from synthgen.diffusion.levels import CLEAN, LEVELS, by_channel, draw_levels
 from synthgen.diffusion.loss import DenoisingLoss
-from synthgen.errors import TrainingError
+from synthgen.distributed import Ranks
+from synthgen.errors import ConfigError, TrainingError, is_out_of_memory
 from synthgen.nn.context import CONTEXT, draw_given, told
 from synthgen.nn.ema import PowerEma
+from synthgen.nn.sharded import fill, whole
 from synthgen.seeding import derive_seed
+from synthgen.training.draw import Draw, Objective, TrainingData
 from synthgen.training.instability import GradientWatch
-from synthgen.training.monitor import density_of, draw_sigma
+from synthgen.training.monitor import adaptive_density, draw_sigma
 from synthgen.training.noise_scale import NoiseScale
 from synthgen.training.objective import loss_weight
 from synthgen.training.optim import build_optimizer, rate_factor
 from synthgen.training.precision import autocast, loss_scaler
 from synthgen.training.state import optimizer_tensors, restore_optimizer
 
-__all__ = ["Step", "Trainer", "TrainingData"]
+__all__ = ["Step", "Trainer"]
 
 _BAD_STEPS_IN_A_ROW = 5
 _ROLLBACKS = 3
 _PARTS = 4  # of a batch, for the gradient noise scale
 _ALONE = 0.7  # of the records with a group given come without conditions: who gives an image knows no more of it
 _FIRST_LEVELS = 0.25  # of the noise levels, where a curriculum begins
-
-
-class TrainingData(Protocol):
-    """What a trainer draws its batches from."""
-
-    def __len__(self) -> int: ...
-
-    def step(self, samples_seen: int, batch_size: int, progress: float) -> Batch:
-        """The batch of the step that comes after `samples_seen` records, at this share of training."""
-        ...
 
 
 @dataclass
@@ -80,28 +73,6 @@ class Step:
     message: str = ""
 
 
-@dataclass(frozen=True)
-class _Draw:
-    """A batch with everything random about it, on the CPU."""
-
-    x: Tensor
-    sigma: Tensor
-    noise: Tensor
-    observed: Tensor | None
-    conditions: Mapping[str, Tensor]
-
-    def parts(self, count: int) -> Iterator[_Draw]:
-        """At most `count` parts of as equal a size as possible."""
-        for rows in torch.arange(len(self.x)).tensor_split(min(count, len(self.x))):
-            yield _Draw(
-                self.x[rows],
-                self.sigma[rows],
-                self.noise[rows],
-                None if self.observed is None else self.observed[rows],
-                {name: values[rows] for name, values in self.conditions.items()},
-            )
-
-
 class Trainer:
     """Everything that changes while training.
 
@@ -112,6 +83,10 @@ class Trainer:
         conditions: of the schema, for condition dropout.
         precision: `fp32`, `bf16` or `fp16`.
         augmentation: acts on training records with probability `data.augment` each, told to the network.
+        ranks: the processes that share each batch.
+
+    Raises:
+        ConfigError: more processes than records in a batch.
     """
 
     def __init__(
@@ -124,6 +99,7 @@ class Trainer:
         device: torch.device,
         precision: str = "fp32",
         augmentation: Augmentation | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         self.config = config
         self.denoiser = denoiser
@@ -132,6 +108,7 @@ class Trainer:
         self.device = device
         self.precision = precision
         self.augmentation = augmentation
+        self.ranks = Ranks() if ranks is None else ranks
         self.loss = DenoisingLoss(
             loss_weight(config),
             uncertainty=config.loss.learns_uncertainty,
@@ -139,14 +116,23 @@ class Trainer:
             contrastive=config.loss.contrastive,
             groups=denoiser.groups,
         ).to(device)
-        self.adaptive = _adaptive_density(config.noise) if config.noise.adaptive else None
+        self.adaptive = adaptive_density(config.noise) if config.noise.adaptive else None
+        self._objective = self.ranks.together(Objective(denoiser, self.loss), config.train.sharding)
         self.optimizer = build_optimizer([denoiser.network, self.loss], config.optim)
         self.scaler = loss_scaler(device)
         self.ema = PowerEma(denoiser.network, config.ema.widths)
         self.batch_size = min(config.optim.batch_size, max(8, len(data)))
+        if self.batch_size < self.ranks.size:
+            raise ConfigError(
+                f"{self.ranks.size} processes cannot share a batch of {self.batch_size}",
+                hint="Start fewer processes, or set a larger optim.batch_size.",
+            )
+        self.parts = config.optim.accumulate  # that a batch goes through the network in; more once memory has run out
+        self._remark = ""
         self.step_index = 0
         self.samples = 0
         self.seconds = 0.0
+        self.waited = 0.0  # seconds in which the next batch was not there yet
         self.rate_scale = 1.0
         self.skipped = 0
         self.rollbacks = 0
@@ -177,8 +163,10 @@ class Trainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             batch = self.data.step(self.samples, self.batch_size, self.progress)
+            self.waited += time.perf_counter() - started
             loss, norm, seen = self._gradients(batch, self.precision)
-            message, z = "", 0.0
+            message, z = self._remark, 0.0
+            self._remark = ""
             self.samples += self.batch_size
             if math.isfinite(loss) and math.isfinite(norm):
                 self.bad_in_a_row = 0
@@ -196,7 +184,7 @@ class Trainer:
             if self.precision == "fp16":
                 self.scaler.update()
             self.step_index += 1
-            self.seconds += time.perf_counter() - started
+            self.seconds = self.ranks.highest(self.seconds + time.perf_counter() - started)
             yield Step(self.samples, self.progress, self.seconds, loss, norm, z, rate, self.skipped, message)
 
     def trial(self, precision: str) -> None:
@@ -212,7 +200,8 @@ class Trainer:
             batches: how many to spend on it; each costs about one step.
         """
         part = self.batch_size // _PARTS
-        if batches < 1 or part < 1:
+        cut = self.ranks.size > 1 and self.config.train.sharding == "fsdp"
+        if batches < 1 or part < 1 or cut:
             return
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         independent = self.config.noise.model_copy(update={"stratified": False})
@@ -225,7 +214,7 @@ class Trainer:
             squares, mean = [], [torch.zeros_like(p) for p in parameters]
             for one in draw.parts(_PARTS):
                 self.optimizer.zero_grad(set_to_none=False)
-                self._backward(one, seed, precision, parts=1)
+                self._backward(one, seed, precision, parts=1, count=len(one.x) * self.ranks.size)
                 gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
                 squares.append(_square(gradients))
                 torch._foreach_add_(mean, gradients, alpha=1 / _PARTS)
@@ -246,12 +235,14 @@ class Trainer:
         tensors = {name: dict(module.state_dict()) for name, module in self._modules().items()}
         tensors |= {f"good {name}": state for name, state in self._good.items()}
         tensors |= {"optimizer": optimizer_tensors(self.optimizer), "ema": self.ema.state_dict()}
+        tensors = {group: {name: whole(value) for name, value in named.items()} for group, named in tensors.items()}
         if self.adaptive is not None:
             tensors["adaptive"] = self.adaptive.state_dict()
         counters: dict[str, Any] = {name: getattr(self, name) for name in _COUNTERS}
         counters |= {
             "watch": asdict(self.watch),
             "noise_scale": asdict(self.noise_scale),
+            "parts": self.parts,
             "scaler": self.scaler.state_dict(),
         }
         return tensors, counters
@@ -259,7 +250,7 @@ class Trainer:
     def restore(self, tensors: dict[str, dict[str, Tensor]], counters: dict[str, Any]) -> None:
         """The inverse of `checkpoint`."""
         for name, module in self._modules().items():
-            module.load_state_dict(tensors.get(name, {}))
+            fill(module, tensors.get(name, {}))
             if "good network" in tensors:
                 good = tensors.get(f"good {name}", {})
                 self._good[name] = {key: value.to(self.device) for key, value in good.items()}
@@ -269,6 +260,7 @@ class Trainer:
             self.adaptive.load_state_dict(tensors["adaptive"])
         for name in _COUNTERS:
             setattr(self, name, counters[name])
+        self.parts = counters.get("parts", self.parts)
         self.watch = GradientWatch(**counters["watch"])
         self.noise_scale = NoiseScale(**counters["noise_scale"])
         self.scaler.load_state_dict(counters["scaler"])
@@ -283,18 +275,22 @@ class Trainer:
         Returns:
             Its mean weighted error, the norm before clipping, and its noise levels with the unweighted error at each.
         """
+        ranks = self.ranks
         seed = derive_seed(self.config.train.seed, "step", step=self.step_index)
         draw = self._draw(batch, torch.Generator().manual_seed(seed), self.config.noise)
+        own = draw.rows(ranks.rows(len(draw.x))) if ranks.size > 1 else draw
+        if not ranks.leads:  # dropout's masks differ from process to process
+            seed = derive_seed(self.config.train.seed, f"step of process {ranks.rank}", step=self.step_index)
         self.optimizer.zero_grad(set_to_none=True)
-        errors = self._backward(draw, seed, precision, parts=self.config.optim.accumulate)
+        errors = ranks.joined(self._fitting(own, seed, precision, count=len(draw.x)), len(draw.x))
         if precision == "fp16":
             self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(
             [p for group in self.optimizer.param_groups for p in group["params"]], self.config.optim.clip
         )
-        return float(errors.mean()), float(norm), (draw.sigma, errors / self.loss.weight(draw.sigma))
+        return float(errors.mean()), float(whole(norm)), (draw.sigma, errors / self.loss.weight(draw.sigma))
 
-    def _draw(self, batch: Batch, generator: torch.Generator, noise: NoiseConfig) -> _Draw:
+    def _draw(self, batch: Batch, generator: torch.Generator, noise: NoiseConfig) -> Draw:
         sigma = draw_sigma(noise, len(batch.x), generator, top=self._noise_top, density=self.adaptive)
         normal = torch.randn(batch.x.shape, generator=generator)
         conditions = drop(blurred(batch.conditions, self.conditions, generator), self.conditions, generator)
@@ -324,7 +320,7 @@ class Trainer:
             conditions = without(conditions, alone, spare=(LEVELS, CONTEXT))
             noisy = by_channel(~given_groups, groups, x.ndim)  # what is given costs nothing
             observed = noisy.to(x.dtype).expand_as(x) if observed is None else observed * noisy
-        return _Draw(x, sigma, normal, observed, conditions)
+        return Draw(x, sigma, normal, observed, conditions)
 
     @property
     def _noise_top(self) -> float:
@@ -332,25 +328,41 @@ class Trainer:
         share = self.config.train.noise_curriculum
         return 1.0 if share == 0 else min(1.0, _FIRST_LEVELS + (1 - _FIRST_LEVELS) * self.progress / share)
 
-    def _backward(self, draw: _Draw, seed: int, precision: str, *, parts: int) -> Tensor:
-        """Add the gradient of the mean loss; each error without the learned weight, as held-out losses are, `(B,)`."""
+    def _fitting(self, draw: Draw, seed: int, precision: str, *, count: int) -> Tensor:
+        """See `_backward`; where memory does not suffice, again in twice as many parts. Several processes end."""
+        while True:
+            try:
+                return self._backward(draw, seed, precision, parts=self.parts, count=count)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error) or self.parts >= len(draw.x) or self.ranks.size > 1:
+                    raise
+            self.parts *= 2
+            self.optimizer.zero_grad(set_to_none=True)
+            torch.cuda.empty_cache()
+            self._remark = f"out of memory: batches go through the network in {self.parts} parts from here on"
+
+    def _backward(self, draw: Draw, seed: int, precision: str, *, parts: int, count: int) -> Tensor:
+        """Add the gradient of the mean loss; each error without the learned weight, as held-out losses are, `(B,)`.
+
+        Args:
+            draw: this process's rows.
+            seed: of dropout.
+            precision: see `Trainer`.
+            parts: that go through the network one after the other.
+            count: records over which the mean is taken, in all processes.
+        """
         errors = []
         cuda = [self.device.index or 0] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda):  # dropout draws from the global generator
             torch.manual_seed(seed)
-            for part in draw.parts(parts) if parts > 1 else [draw]:
-                share = len(part.x) / len(draw.x)
-                with autocast(self.device, precision):
-                    loss, error = self.loss(
-                        self.denoiser,
-                        part.x.to(self.device),
-                        part.sigma.to(self.device),
-                        part.noise.to(self.device),
-                        None if part.observed is None else part.observed.to(self.device),
-                        {name: values.to(self.device) for name, values in part.conditions.items()},
-                    )
-                loss = loss if parts == 1 else loss * share
-                (self.scaler.scale(loss) if precision == "fp16" else loss).backward()
+            pieces = list(draw.parts(parts)) if parts > 1 else [draw]
+            for part in pieces:
+                share = len(part.x) * self.ranks.size / count  # gradients are averaged over the processes
+                with self.ranks.accumulating(self._objective, last=part is pieces[-1]):
+                    with autocast(self.device, precision):
+                        loss, error = self._objective(part, self.device)
+                    loss = loss if share == 1 else loss * share
+                    (self.scaler.scale(loss) if precision == "fp16" else loss).backward()
                 errors.append(error.cpu())
         return torch.cat(errors)
 
@@ -368,16 +380,12 @@ class Trainer:
         self.bad_in_a_row = 0
         self.rate_scale /= 2
         for name, module in self._modules().items():
-            module.load_state_dict(self._good[name])
+            fill(module, self._good[name])
         self.optimizer.state.clear()
         return (
             f"{_BAD_STEPS_IN_A_ROW} steps in a row were not finite: went back to the weights after "
             f"{self.good_samples:,} records and halved the learning rate"
         )
-
-
-def _adaptive_density(noise: NoiseConfig) -> AdaptiveDensity:
-    return AdaptiveDensity(density_of(noise), sigma_min=noise.sigma_min, sigma_max=noise.sigma_max or 80.0)
 
 
 def _square(gradients: list[Tensor]) -> float:

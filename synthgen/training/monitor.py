@@ -17,14 +17,16 @@ from torch import Tensor
 
 from synthgen.api import Batch
 from synthgen.config import NoiseConfig
+from synthgen.diffusion.adaptive import AdaptiveDensity
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.loss import DenoisingLoss
 from synthgen.diffusion.sigma import grid, sigma_of_quantile, stratified_quantiles
 from synthgen.diffusion.weights import LossWeight
+from synthgen.distributed import Ranks
 from synthgen.seeding import derive_seed
 from synthgen.training.encoded import EncodedData
 
-__all__ = ["HeldOut", "HeldOutLoss", "Turn", "density_of", "draw_sigma", "noise_profile"]
+__all__ = ["HeldOut", "HeldOutLoss", "Turn", "adaptive_density", "density_of", "draw_sigma", "noise_profile"]
 
 _BANDS = 4
 
@@ -40,6 +42,11 @@ def density_of(config: NoiseConfig) -> Callable[[Tensor], Tensor]:
         sigma_min=config.sigma_min,
         sigma_max=config.sigma_max or 80.0,
     )
+
+
+def adaptive_density(noise: NoiseConfig) -> AdaptiveDensity:
+    """The density that follows the information, before it has seen anything."""
+    return AdaptiveDensity(density_of(noise), sigma_min=noise.sigma_min, sigma_max=noise.sigma_max or 80.0)
 
 
 def draw_sigma(
@@ -109,12 +116,19 @@ class HeldOut:
         self._loss = DenoisingLoss(LossWeight("edm", noise.sigma_data), uncertainty=False)
 
     @torch.no_grad()
-    def measure(self, denoiser: Denoiser, device: torch.device) -> HeldOutLoss:
-        """The loss with the weights as they are, without dropout."""
+    def measure(self, denoiser: Denoiser, device: torch.device, ranks: Ranks | None = None) -> HeldOutLoss:
+        """The loss with the weights as they are, without dropout.
+
+        Args:
+            denoiser: whole in every process.
+            device: where it is.
+            ranks: processes that share the work; each learns the whole result.
+        """
+        ranks = Ranks() if ranks is None else ranks
         was_training = denoiser.training
         denoiser.eval()
         errors = []
-        for rows in torch.split(torch.arange(len(self._x)), 256):
+        for rows in torch.split(torch.arange(len(self._x))[ranks.rows(len(self._x))], 256):
             _, error = self._loss(
                 denoiser,
                 self._x[rows].to(device),
@@ -125,7 +139,7 @@ class HeldOut:
             )
             errors.append(error.cpu())
         denoiser.train(was_training)
-        error = torch.cat(errors)
+        error = ranks.joined(torch.cat(errors), len(self._x))
         by_noise = error[self._sigma.argsort()]
         return HeldOutLoss(
             float(error.mean()),

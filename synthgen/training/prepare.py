@@ -15,7 +15,7 @@ from synthgen import registry
 from synthgen.api import Codec, Modality, Records, Schema, Source
 from synthgen.config import RunConfig, merge, resolve
 from synthgen.data.opening import open_source, relabel
-from synthgen.data.order import Balanced, Graded, Order, Shuffled
+from synthgen.data.order import Balanced, Blocked, Graded, Order, Shuffled
 from synthgen.data.quality import Quality, check_quality
 from synthgen.data.split import Split, make_split
 from synthgen.data.super_resolution import enlarging_schema
@@ -23,7 +23,7 @@ from synthgen.errors import ConfigError, DataError
 from synthgen.io.run import Run, codec_of
 from synthgen.seeding import generator
 from synthgen.training.continuing import Old, Rehearsed, extended, open_old
-from synthgen.training.encoded import EncodedData
+from synthgen.training.encoded import EncodedData, pieces
 from synthgen.training.regularisation import dropout_for
 
 __all__ = ["Prepared", "lasting_path", "prepare", "preset_of"]
@@ -31,6 +31,7 @@ __all__ = ["Prepared", "lasting_path", "prepare", "preset_of"]
 _CHUNK = 1024
 _BANK_ROWS = 20_000
 _BANK_BYTES = 64 << 20
+_MIXED = 100_000  # records of neighbouring blocks that are mixed
 _DISTANCE_ROWS = 1_000
 _KEPT = ("network", "noise", "loss", "ema", "sampling")  # of a run that is continued
 _FEWEST_SAMPLES, _MOST_SAMPLES, _PASSES = 30_000, 1_000_000, 60
@@ -88,7 +89,8 @@ def prepare(overrides: Mapping[str, Any], continued: Run | None = None) -> Prepa
     config = resolve([usual, chosen, preset, kept, overrides, {"data": {"path": lasting_path(modality, first)}}])
     codec = _codec(modality, schema, source, split, continued)
     seed = config.train.seed
-    new = EncodedData(source, split.train, codec, seed=seed)
+    memory = config.data.memory_gib
+    new = EncodedData(source, split.train, codec, seed=seed, memory_gib=memory)
     _check_finite(new)
     config = _settle(config, new)
     new.order = _order(config, new, None if source.labels is None else source.labels[split.train])
@@ -110,7 +112,7 @@ def prepare(overrides: Mapping[str, Any], continued: Run | None = None) -> Prepa
         split=split,
         codec=codec,
         data=data,
-        watched=EncodedData(source, split.watched, codec, seed=seed),
+        watched=EncodedData(source, split.watched, codec, seed=seed, memory_gib=memory),
         bank=_bank(data),
         label_counts=counts,
         quality=check_quality(opened, modality, split, seed=seed),
@@ -162,8 +164,8 @@ def _check_upsampling(config: RunConfig, continued: Run | None) -> None:
 
 
 def _chunks(source: Source, indices: NDArray[np.int64]) -> Iterator[Records]:
-    for start in range(0, len(indices), _CHUNK):
-        yield source.read(indices[start : start + _CHUNK])
+    for piece in pieces(indices):
+        yield source.read(piece)
 
 
 def _count(source: Source, indices: NDArray[np.int64], classes: int) -> list[int]:
@@ -181,6 +183,8 @@ def _order(config: RunConfig, data: EncodedData, labels: NDArray[np.int64] | Non
     """
     seed = config.train.seed
     order: Order = Shuffled(len(data), seed)
+    if (blocks := data.blocks) is not None:
+        order = Blocked(blocks, len(data), seed, mixed=_MIXED)
     if config.data.balance:
         if labels is None:
             raise ConfigError("data.balance needs labels, and the data has none", hint="Leave data.balance at 0.")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import math
 import shutil
 import time
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -21,12 +21,15 @@ from synthgen.api import API_VERSION
 from synthgen.config import dump_toml, merge, resolve
 from synthgen.data.augmentation import augmentation_of
 from synthgen.data.super_resolution import LOW_RESOLUTION
+from synthgen.diffusion.denoiser import Denoiser
+from synthgen.distributed import Ranks, launched
 from synthgen.errors import ConfigError, UsageError
 from synthgen.io.atomic import make_directory, remove_leftovers, sha256_of, write_text
 from synthgen.io.card import run_card, versions
 from synthgen.io.lock import locked
 from synthgen.io.run import Run, build_denoiser, load_tensors, read_facts, save_tensors
 from synthgen.nn.lora import merged
+from synthgen.training.ahead import close, read_ahead
 from synthgen.training.averages import Averages
 from synthgen.training.continuing import Forgetting
 from synthgen.training.events import Events, Progress, stop_requested
@@ -39,8 +42,8 @@ from synthgen.training.precision import choose_device, choose_precision, seconds
 from synthgen.training.prepare import Prepared, prepare
 from synthgen.training.private import train_privately
 from synthgen.training.regularisation import sentence
-from synthgen.training.starting import adapt, freeze, take_weights
-from synthgen.training.state import load_checkpoint, save_checkpoint
+from synthgen.training.starting import adapt, check_sharding, freeze, take_weights
+from synthgen.training.state import load_checkpoint, save_checkpoint, settled_before
 from synthgen.training.watching import Watching
 
 __all__ = ["run_training"]
@@ -64,19 +67,25 @@ def run_training(
     request = {"overrides": overrides, "init": None if init is None else str(init.absolute())}
     if continued is not None:
         request["continue"] = str(continued.absolute())
-    path = place(request, out, resume=resume, force=force)
-    with locked(path, "training"):
+    with launched() as ranks, contextlib.ExitStack() as held:
+        path = Path(ranks.first(lambda: str(place(request, out, resume=resume, force=force))))
+        ranks.first(lambda: held.enter_context(locked(path, "training")))
         if force:
-            clear(path)
-        return _train_in(path, request, init, continued, progress)
+            ranks.first(lambda: clear(path))
+        return _train_in(path, request, init, continued, progress, ranks)
 
 
 def _train_in(
-    path: Path, request: dict[str, Any], init: Path | None, continued: Path | None, progress: Progress | None
+    path: Path,
+    request: dict[str, Any],
+    init: Path | None,
+    continued: Path | None,
+    progress: Progress | None,
+    ranks: Ranks,
 ) -> Run:
     overrides: Mapping[str, Any] = request["overrides"]
-    if (path / "run.json").exists():
-        facts = read_facts(path)
+    facts = ranks.first(lambda: read_facts(path) if (path / "run.json").exists() else None)
+    if facts is not None:
         if facts.get("request") != json.loads(json.dumps(request)):
             raise UsageError(
                 f"{path} holds a run of another request", hint="Choose another --out, or replace it with --force."
@@ -93,39 +102,44 @@ def _train_in(
                 "differential privacy does not cover pictures that are made from those of another run",
                 hint="Leave train.upsample_from away.",
             )
+        if ranks.size > 1:
+            raise ConfigError("training with differential privacy is one process", hint="Start it without torchrun.")
         return train_privately(path, request, overrides, progress)
-    begun = _settled_before(path)
+    begun = ranks.first(lambda: settled_before(path))
     asked = overrides if begun is None else begun
     old = None if continued is None else Run.open(continued)
     start = old or (None if init is None else Run.open(init))
     if start is not None:  # its network reads what is given and several noise levels, or does not
         noise = {name: getattr(start.config.noise, name) for name in ("independent", "clean")}
         asked = merge({"train": {"context": start.config.train.context}, "noise": noise}, asked)
-    session = _Session(path, request, prepare(asked, old), start, progress)
+    session = _Session(path, request, prepare(asked, old), start, progress, ranks)
     if begun is None and not {"samples", "minutes"} & dict(overrides.get("train", {})).keys():
         session.shorten_default_budget()
     return session.run()
-
-
-def _settled_before(path: Path) -> dict[str, Any] | None:
-    """The configuration that an interrupted run had settled on, so that resuming cannot settle otherwise."""
-    try:
-        return tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 class _Session:
     """The mutable state around a `Trainer`: log, checkpoints, what is watched."""
 
     def __init__(
-        self, path: Path, request: dict[str, Any], prepared: Prepared, start: Run | None, progress: Progress | None
+        self,
+        path: Path,
+        request: dict[str, Any],
+        prepared: Prepared,
+        start: Run | None,
+        progress: Progress | None,
+        ranks: Ranks,
     ) -> None:
         self.path = path
         self.prepared = prepared
+        self.ranks = ranks
         self.config = prepared.config
-        make_directory(path)
-        remove_leftovers(path)
+        if ranks.size > 1:
+            check_sharding(self.config)
+            self.config = prepared.config = resolve([ranks.agreed(self.config.model_dump(mode="json"))])
+        if ranks.leads:
+            make_directory(path)
+            remove_leftovers(path)
         self.facts: dict[str, Any] = {
             "format": 1,
             "status": "training",
@@ -138,6 +152,7 @@ class _Session:
             "request": request,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "files": {},
+            "processes": ranks.size,
         }
         if prepared.low is not None:
             self.facts["upsample_from"] = {"run": str(prepared.low.path.absolute()), "model": prepared.low.fingerprint}
@@ -149,29 +164,32 @@ class _Session:
         self.denoiser = build_denoiser(self.config, prepared.schema)
         self._start_from(start)
         self.denoiser = self.denoiser.to(self.device)
+        average = copy.deepcopy(self.denoiser)
+        self.data = read_ahead(prepared)
         self.trainer = Trainer(
             self.config,
             self.denoiser,
-            prepared.data,
+            self.data,
             prepared.schema.conditions,
             device=self.device,
             augmentation=augmentation_of(self.config, prepared.schema),
+            ranks=ranks,
         )
-        average = copy.deepcopy(self.denoiser)
         self.kept = Kept(self.config.ema, self.trainer.ema)
         self.watching = Watching(prepared, self.trainer, average, path, record=self._row, note=self._note)
-        self.averages = Averages(path, self.trainer.ema, snapshots=self.config.ema.snapshots)
+        self.averages = Averages(path, self.trainer.ema, snapshots=self.config.ema.snapshots, ranks=ranks)
         self.log: list[dict[str, Any]] = []
-        self.trainer.precision = choose_precision(self.config.train.precision, self.trainer.trial)
+        self.trainer.precision = ranks.agreed(choose_precision(self.config.train.precision, self.trainer.trial))
         self._settle({"precision": self.trainer.precision})
         self.facts["precision"] = self.trainer.precision
-        self.events = Events(path, self.trainer, loggers=self.config.train.loggers, progress=progress)
+        told = self.config.train.loggers
+        self.events = Events(path, self.trainer, loggers=told, progress=progress, silent=not ranks.leads)
         self._take_up()
 
     def shorten_default_budget(self) -> None:
         """Nobody asked for a budget: keep the modality's, but no longer than a quarter of an hour on this machine."""
         samples = self.config.train.samples
-        (seconds,) = seconds_a_step(self.trainer.trial, self.trainer.precision)
+        (seconds,) = self.ranks.agreed(seconds_a_step(self.trainer.trial, self.trainer.precision))
         fitting = max(1, int(_LONGEST_DEFAULT_SECONDS / seconds)) * self.trainer.batch_size
         if samples is None or fitting >= samples:
             return
@@ -189,7 +207,8 @@ class _Session:
 
     def run(self) -> Run:
         """Train, then write the finished run."""
-        self._write_description()
+        if self.ranks.leads:
+            self._write_description()
         records = len(self.prepared.data)
         opening = f"training on {records:,} records, {self._size():,} parameters"
         own, continued = self.facts["request"]["overrides"], self.prepared.old is not None
@@ -207,13 +226,15 @@ class _Session:
                 before = step.progress
                 self.kept.after(step.progress)
                 reason = self.watching.after(step)
-                if reason is not None and self.config.train.early_stop:
-                    ended = reason
+                due = time.monotonic() - saved > self.config.train.checkpoint_seconds
+                turned, stopped, due = self.ranks.any(reason is not None, stop.is_set(), due)
+                if turned and self.config.train.early_stop:
+                    ended = reason or "another process saw a reason"
                     break
-                if stop.is_set():
+                if stopped:
                     self._save()
                     raise KeyboardInterrupt(f"training stopped at {step.samples:,} records; a checkpoint was written")
-                if time.monotonic() - saved > self.config.train.checkpoint_seconds:
+                if due:
                     self._save()
                     saved = time.monotonic()
         return self._finish(ended)
@@ -292,24 +313,29 @@ class _Session:
             "watching": self.watching.state(),
             "log": self.log,
         }
-        save_checkpoint(self.path, {**tensors, "best": self.watching.best, "guide": self.kept.guide}, facts)
+        groups = {**tensors, "best": self.watching.best, "guide": self.kept.guide}
+        self.ranks.first(lambda: save_checkpoint(self.path, groups, facts))
         self.events.tell("checkpoint")
 
     def _finish(self, ended: str | None) -> Run:
         """Choose the average, write the run. `ended`: why it ended early, None when the budget was used."""
+        close(self.data)
         averages = self.averages.candidates(self.trainer.samples)
         losses = {width: self.watching.held_out_loss(weights).total for width, weights in averages.items()}
         best = self.watching.best if ended is not None else {}  # the lowest held-out loss on the way
-        width, utility = min(losses, key=lambda w: losses[w]), {}
+        width, utility = self.ranks.agreed(min(losses, key=lambda w: losses[w])), {}
         if not best and self.config.ema.choose == "utility":
             utility = {w: self.watching.utility(weights) for w, weights in averages.items()}
-            width = max(utility, key=lambda w: utility[w])
+            width = self.ranks.agreed(max(utility, key=lambda w: utility[w]))
         ended = ended or "the budget was used"
         weights = best or averages[width]
         buffers = {n: b for n, b in self.denoiser.network.state_dict().items() if n not in weights}
+        if not self.ranks.leads:
+            self.ranks.wait()
+            return Run.open(self.path)
         save_tensors(self.path / "model.safetensors", merged({**weights, **buffers}))
         kept = self.kept.write(self.path, buffers, averages)
-        self.denoiser.network.load_state_dict(weights, strict=False)
+        final = self.watching.with_weights(weights)
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.log))
         self.facts |= {
             "status": "finished",
@@ -317,6 +343,8 @@ class _Session:
             "ended": ended,
             "samples": self.trainer.samples,
             "seconds": round(self.trainer.seconds, 2),
+            "parts": self.trainer.parts,
+            "waited_for_data": round(self.trainer.waited, 2),
             "skipped_steps": self.trainer.skipped,
             "rollbacks": self.trainer.rollbacks,
             "gradient_spikes": self.trainer.watch.spikes,
@@ -326,7 +354,7 @@ class _Session:
             "held_out": {f"{w:g}": loss for w, loss in losses.items()},
             "utility": {f"{w:g}": value for w, value in utility.items()},
             "ema_width": None if best else width,
-            "noise_profile": noise_profile(self.denoiser, self.prepared.watched, self.config.noise, self.device),
+            "noise_profile": noise_profile(final, self.prepared.watched, self.config.noise, self.device),
             "largest_value": round(float(self.prepared.data.sample(_LARGEST_OF).x.abs().max()), 4),
             "held_out_on": "validation" if len(self.prepared.split.validation) else "holdout",
             "plugin": registry.find("modalities", self.config.modality).plugin,
@@ -334,7 +362,7 @@ class _Session:
             "versions": versions(),
         }
         if self.prepared.old is not None:
-            self.facts["continued"] = self._forgotten(weights)
+            self.facts["continued"] = self._forgotten(final)
             if "sentence" in self.facts["continued"]:
                 self.facts["remarks"].append(self.facts["continued"]["sentence"])
         write_text(self.path / "card.md", run_card(self.facts, self.config, self.prepared.schema))
@@ -355,17 +383,17 @@ class _Session:
         shutil.rmtree(self.path / "state", ignore_errors=True)
         remarks = "".join(f"; {text}" for text in self.facts["remarks"])
         self.events.tell("finish", held_out=min(losses.values()), message=f"training ended: {ended}{remarks}")
+        self.ranks.wait()
         return Run.open(self.path)
 
-    def _forgotten(self, weights: dict[str, torch.Tensor]) -> dict[str, Any]:
+    def _forgotten(self, final: Denoiser) -> dict[str, Any]:
         """What the final weights do to the old run's held-out records."""
         old, schema = self.prepared.old, self.prepared.schema
         assert old is not None
         known = {"run": str(old.run.path), "rehearsed": 0 if old.buffer is None else len(old.buffer)}
         if old.watched is None:
             return known
-        self.denoiser.network.load_state_dict(weights, strict=False)
-        return {**known, **Forgetting(old, schema.labels, self.device).facts(self.denoiser)}
+        return {**known, **Forgetting(old, schema.labels, self.device).facts(final)}
 
     def _remarks(self) -> list[str]:
         """What was noticed in training, in sentences."""

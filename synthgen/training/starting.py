@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from synthgen.config import RunConfig
 from synthgen.errors import ConfigError, RunError
 from synthgen.nn.lora import add_adapters
 
-__all__ = ["Taken", "adapt", "freeze", "take_weights"]
+__all__ = ["Taken", "adapt", "check_sharding", "freeze", "take_weights"]
 
 _NAMED = 4
 _CLASS_TABLE = ".table.weight"
@@ -121,3 +122,20 @@ def adapt(network: nn.Module, rank: int, *, trainable: Iterable[str] = ()) -> in
         parameter.requires_grad_(name in kept)
     add_adapters(network, rank)
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def check_sharding(config: RunConfig) -> None:
+    """Refuse what does not work with weights that are cut over processes.
+
+    Raises:
+        ConfigError: an optimiser that needs whole matrices, adapters, or fp16.
+    """
+    if config.train.sharding != "fsdp":
+        return
+    if config.optim.name in ("muon", "lamb"):
+        raise ConfigError(
+            f"optim.name={config.optim.name} needs whole matrices, and train.sharding=fsdp cuts them",
+            hint="Take optim.name=adamw, or train.sharding=ddp.",
+        )
+    if config.train.lora_rank or config.train.precision == "fp16":
+        raise ConfigError("train.sharding=fsdp does not go with train.lora_rank or fp16", hint="Take ddp.")

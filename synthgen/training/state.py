@@ -7,6 +7,7 @@ started again takes the same steps as one that was not. One file carries everyth
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from safetensors.torch import save_file
 
 from synthgen.errors import RunError
 from synthgen.io.atomic import atomic_file
+from synthgen.nn.sharded import as_parts_of
 
-__all__ = ["load_checkpoint", "optimizer_tensors", "restore_optimizer", "save_checkpoint"]
+__all__ = ["load_checkpoint", "optimizer_tensors", "restore_optimizer", "save_checkpoint", "settled_before"]
 
 _FILE = "state/checkpoint.safetensors"
 
@@ -75,8 +77,17 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tenso
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
     """The inverse of `optimizer_tensors`."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = tensor
+        state.setdefault(int(index), {})[key] = as_parts_of(tensor, parameters[int(index)])
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def settled_before(path: Path) -> dict[str, Any] | None:
+    """The configuration that an interrupted run had settled on, so that resuming cannot settle otherwise."""
+    try:
+        return tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

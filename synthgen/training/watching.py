@@ -87,7 +87,7 @@ class Watching:
 
     def held_out_loss(self, weights: Mapping[str, Tensor]) -> HeldOutLoss:
         """The held-out loss with these weights."""
-        return self._held_out.measure(self._with(weights), self.trainer.device)
+        return self._held_out.measure(self.with_weights(weights), self.trainer.device, self.trainer.ranks)
 
     def utility(self, weights: Mapping[str, Tensor]) -> float:
         """What a judge trained on samples reaches on the watched records, with these weights.
@@ -98,7 +98,7 @@ class Watching:
         p, config = self.prepared, self.trainer.config
         training = p.data.sample(_JUDGED_RECORDS)
         x = sample(
-            self._with(weights).eval(),
+            self.with_weights(weights).eval(),
             training.conditions,
             config,
             p.schema,
@@ -118,7 +118,7 @@ class Watching:
 
     def preview(self) -> Preview:
         """A few records of the middle average, to look at."""
-        average = self._with(self.trainer.ema.state(self._middle_width))
+        average = self.with_weights(self.trainer.ema.state(self._middle_width))
         trainer = self.trainer
         return make_preview(self.prepared, trainer.config, average, device=trainer.device, precision=trainer.precision)
 
@@ -175,13 +175,13 @@ class Watching:
         if self._samples is None:
             training, held_out = p.data.sample(_REFERENCE_RECORDS), p.watched.sample(_CHANCE_RECORDS)
             self._samples = SampleWatch(config, p.schema, training, held_out)
-        denoiser = self._with(self.trainer.ema.state(self._middle_width)).eval()
+        denoiser = self.with_weights(self.trainer.ema.state(self._middle_width)).eval()
         x, conditions = self._samples.sample(denoiser, self.trainer.device, self.trainer.precision)
         found = self._samples.look(x)
         diversity = {name: round(ratio, 4) for name, ratio in found.diversity.items()}
         row = {"copies": found.copies, "copies_by_chance": found.chance, "diversity": diversity}
         self._record("check", step, row)
-        if config.train.sample_grids:
+        if config.train.sample_grids and self.trainer.ranks.leads:
             self._draw(x, conditions, step)
         return self._alarm(found, step) if step.progress >= _ALARMS_FROM else None
 
@@ -225,7 +225,7 @@ class Watching:
         widths = self.trainer.ema.widths
         return widths[len(widths) // 2]
 
-    def _with(self, weights: Mapping[str, Tensor]) -> Denoiser:
+    def with_weights(self, weights: Mapping[str, Tensor]) -> Denoiser:
         """A denoiser with these weights; the next call overwrites it."""
         self._average.network.load_state_dict(weights, strict=False)
         return self._average

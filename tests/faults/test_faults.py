@@ -1,0 +1,171 @@
+"""Faults that are really injected: full and read-only disks, wrong clocks, no memory, values that are no numbers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from synthgen.config import merge
+from synthgen.errors import DataError, StorageError, TrainingError
+from synthgen.generation import generate, verify
+from synthgen.io.lock import locked
+from synthgen.training import train
+
+_LIMITED = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+from synthgen.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def command(*arguments: str, limit: int | None = None) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own, with files no larger than `limit` bytes, as on a full disk."""
+    begin = ["-m", "synthgen"] if limit is None else ["-c", _LIMITED, str(limit)]
+    return subprocess.run(
+        [sys.executable, *begin, *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.fixture
+def unwritable(tmp_path):
+    """A directory in which nothing can be created, for root as well."""
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(tmp_path)], check=False).returncode == 0:
+        yield tmp_path
+        subprocess.run(["umount", str(tmp_path)], check=True)
+        return
+    if os.geteuid() == 0:
+        pytest.skip("root may write anywhere, and may not mount here")
+    tmp_path.chmod(0o500)
+    yield tmp_path
+    tmp_path.chmod(0o700)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 256 KiB."""
+    where = tmp_path / "disk"
+    where.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(where)], check=False).returncode:
+        pytest.skip("this process may not mount a small disk")
+    yield where
+    subprocess.run(["umount", str(where)], check=True)
+
+
+def test_a_full_disk_is_one_sentence_and_a_larger_one_finishes(tiny_run, small_disk, tmp_path):
+    asked = {"n": 600, "shards": 6, "steps": 1}
+    (small_disk / "filler").write_bytes(bytes(200_000))
+    out = small_disk / "d"
+    with pytest.raises(StorageError, match="No space left"):
+        generate(tiny_run, **asked, out=out)
+    assert not list(out.rglob(".tmp-*"))
+    (small_disk / "filler").unlink()
+    generate(tiny_run, **asked, out=out)
+    assert verify(out).faults == ()
+
+
+def test_files_that_may_not_grow_end_a_training_with_a_sentence(tmp_path):
+    done = command(
+        *("train", "--modality", "image", "--samples", "64", "--set", "network.width=16", "--out", str(tmp_path / "r")),
+        limit=20_000,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "cannot write" in done.stderr
+    assert "Check free space" in done.stderr
+
+
+def test_an_unwritable_directory_is_one_sentence(tiny_run, tiny_overrides, unwritable):
+    with pytest.raises(StorageError, match="cannot write"):
+        generate(tiny_run, n=4, steps=1, out=unwritable / "d")
+    with pytest.raises(StorageError, match="cannot write"):
+        train(tiny_overrides, out=unwritable / "r")
+
+
+def test_two_commands_on_one_directory_do_not_meet(tiny_run, tiny_overrides, tmp_path):
+    held = f"in use by process {os.getpid()}"
+    with locked(tmp_path / "r", "something else"), pytest.raises(StorageError, match=held):
+        train(tiny_overrides, out=tmp_path / "r")
+    with locked(tmp_path / "d", "something else"), pytest.raises(StorageError, match=held):
+        generate(tiny_run, n=4, out=tmp_path / "d")
+
+
+def test_a_clock_that_jumps_changes_no_byte(tiny_run, tmp_path, monkeypatch):
+    asked = {"n": 12, "shards": 3, "steps": 1}
+    generate(tiny_run, **asked, out=tmp_path / "a")
+    wall, jumps = time.time(), iter(range(10**6))
+    monkeypatch.setattr(time, "time", lambda: wall + (-1) ** next(jumps) * 10**6)
+    generate(tiny_run, **asked, out=tmp_path / "b")
+    one, other = ({p.name: p.read_bytes() for p in (tmp_path / d / "data").iterdir()} for d in "ab")
+    assert one == other
+
+
+def test_a_value_that_is_not_a_number_in_the_data_is_refused(tmp_path):
+    values = np.zeros((40, 3))
+    values[7, 1] = np.inf
+    np.savez(tmp_path / "d.npz", X=values)
+    with pytest.raises(DataError, match="record 7 holds an infinite"):
+        train(modality="vectors", data=tmp_path / "d.npz", out=tmp_path / "r")
+
+
+def test_weights_that_are_not_numbers_end_training_with_advice(tiny_overrides, tmp_path, monkeypatch):
+    from synthgen.training.loop import Trainer
+
+    steps = Trainer.steps
+
+    def poisoned(self):
+        for step in steps(self):
+            with torch.no_grad():
+                for weight in self.denoiser.parameters():
+                    weight.fill_(torch.nan)
+            yield step
+
+    monkeypatch.setattr(Trainer, "steps", poisoned)
+    with pytest.raises(TrainingError, match="not finite") as caught:
+        train(tiny_overrides, out=tmp_path / "r")
+    assert caught.value.hint
+
+
+def test_a_training_that_runs_out_of_memory_goes_on_with_its_batches_in_parts(tiny_overrides, tmp_path, monkeypatch):
+    from synthgen.training.draw import Objective
+
+    forward = Objective.forward
+
+    def hungry(self, part, device):
+        if len(part.x) > 10:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3.00 GiB")
+        return forward(self, part, device)
+
+    short = merge(tiny_overrides, {"network": {"dropout": 0.0}, "train": {"samples": 320}})
+    whole = train(short, out=tmp_path / "whole")
+    monkeypatch.setattr(Objective, "forward", hungry)
+    run = train(short, out=tmp_path / "cut")
+    assert run.facts["parts"] == 4
+    assert any("out of memory" in row.get("text", "") and "4 parts" in row["text"] for row in run.history())
+    losses = [[row["loss"] for row in r.history() if row["kind"] == "held_out"] for r in (whole, run)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_a_generation_that_runs_out_of_memory_goes_on_with_smaller_batches(tiny_run, tmp_path, monkeypatch, caplog):
+    from synthgen.diffusion.denoiser import Denoiser
+
+    forward = Denoiser.forward
+
+    def hungry(self, x, *rest):
+        if len(x) > 3:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:114] DefaultCPUAllocator: can't allocate memory")
+        return forward(self, x, *rest)
+
+    whole = generate(tiny_run, n=10, steps=2, out=tmp_path / "whole")
+    monkeypatch.setattr(Denoiser, "forward", hungry)
+    cut = generate(tiny_run, n=10, steps=2, out=tmp_path / "cut")
+    assert "out of memory: batches of 2 records from here on" in caplog.text
+    assert cut.n == whole.n == 10
+    assert verify(cut.path).faults == ()
