@@ -47,7 +47,7 @@ from synthgen.data.opening import open_source
 from synthgen.errors import SynthgenError
 
 RECORDS = 24
-SECONDS = 60
+SECONDS = 120
 MEMORY = 8 << 30
 
 Build = Callable[[Path, random.Random], Path]

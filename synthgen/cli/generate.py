@@ -151,6 +151,12 @@ def generate(
     workers: Annotated[
         int, typer.Option("--workers", "-w", metavar="W", min=1, help="Processes.", rich_help_panel=_WORKING)
     ] = 1,
+    worker_timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S", min=1, help="Replace workers that finish nothing in S seconds.", rich_help_panel=_WORKING
+        ),
+    ] = None,
     executor: Annotated[
         str, typer.Option(metavar="E", help="local, torchrun or ray.", rich_help_panel=_WORKING)
     ] = "local",
@@ -197,6 +203,7 @@ def generate(
             keep_best=keep_best,
             executor=executor,
             workers=workers,
+            worker_timeout=worker_timeout,
             dry_run=dry_run,
             price_per_hour=price_per_hour,
             force=force,

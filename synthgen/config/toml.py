@@ -20,6 +20,8 @@ def load_toml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: missing, unreadable or not TOML (with line and column).
     """
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path} is no ordinary file")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -23,6 +23,7 @@ from synthgen.config import DataConfig
 from synthgen.data.opening import open_source, relabel
 from synthgen.errors import DatasetError, SynthgenError
 from synthgen.io import notebook
+from synthgen.io.atomic import read_text
 
 if TYPE_CHECKING:
     from synthgen.io.run import Run
@@ -50,7 +51,7 @@ class Dataset:
             self.provenance = provenance
             return
         try:
-            self.provenance = json.loads((self.path / "provenance.json").read_text(encoding="utf-8"))
+            self.provenance = json.loads(read_text(self.path / "provenance.json"))
         except FileNotFoundError as error:
             raise DatasetError(f"{self.path} is not a complete data set: there is no provenance.json") from error
         except (OSError, ValueError) as error:
@@ -70,7 +71,7 @@ class Dataset:
     def manifest(self) -> list[dict[str, Any]]:
         """Every file: path, sha256, bytes, records."""
         try:
-            files: list[dict[str, Any]] = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))["files"]
+            files: list[dict[str, Any]] = json.loads(read_text(self.path / "manifest.json"))["files"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DatasetError(f"{self.path / 'manifest.json'} is unreadable: {error}") from error
         return files
@@ -100,7 +101,7 @@ class Dataset:
 
     def _pictures(self) -> str:
         try:
-            modality = json.loads((self.path / "plan.json").read_text(encoding="utf-8"))["modality"]
+            modality = json.loads(read_text(self.path / "plan.json"))["modality"]
             source = open_source(modality, DataConfig(path=str(self.path)))
             first = source.read(np.arange(min(len(source), notebook.SHOWN)))
         except (SynthgenError, OSError, ValueError, KeyError):

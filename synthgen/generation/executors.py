@@ -5,11 +5,10 @@ Every executor runs the same worker over the shards that are not complete yet.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 
 from synthgen.errors import StorageError, SynthgenError, UsageError
 from synthgen.generation.plan import Plan
+from synthgen.generation.pool import in_processes
 from synthgen.generation.worker import finished_files, write_shard
 from synthgen.io.run import Run
 
@@ -29,7 +29,16 @@ _POLL_SECONDS = 0.5
 _STALLED_SECONDS = 1800
 
 
-def execute(run: Run, plan: Plan, directory: Path, *, executor: str, workers: int, tell: Tell) -> bool:
+def execute(
+    run: Run,
+    plan: Plan,
+    directory: Path,
+    *,
+    executor: str,
+    workers: int,
+    tell: Tell,
+    timeout: float | None = None,
+) -> bool:
     """Make every shard that is missing.
 
     Args:
@@ -39,18 +48,20 @@ def execute(run: Run, plan: Plan, directory: Path, *, executor: str, workers: in
         executor: `local`, `torchrun` or `ray`.
         workers: processes of the local executor.
         tell: called with numbers of records as they are made.
+        timeout: seconds without a finished shard after which local processes count as hanging.
 
     Returns:
         Whether this process should finish the data set (False on ranks other than 0).
     """
-    missing = [shard for shard in range(plan.shards) if finished_files(directory, shard) is None]
+    missing = _missing(plan, directory)
     tell(plan.n - sum(len(plan.ids(shard)) for shard in missing))
     match executor:
         case "local" if workers <= 1:
             for shard in missing:
                 write_shard(run, plan, directory, shard, tell)
         case "local":
-            _in_processes(run, plan, directory, missing, workers, tell)
+            task = partial(_task, str(run.path), plan.to_json(), str(directory), threads_each("local", workers))
+            in_processes(task, lambda: _missing(plan, directory), workers=workers, timeout=timeout, tell=tell)
         case "torchrun":
             return _as_rank(run, plan, directory, missing, tell)
         case "ray":
@@ -58,6 +69,10 @@ def execute(run: Run, plan: Plan, directory: Path, *, executor: str, workers: in
         case _:
             raise UsageError(f"unknown executor {executor}", hint="Known: local, torchrun, ray.")
     return True
+
+
+def _missing(plan: Plan, directory: Path) -> list[int]:
+    return [shard for shard in range(plan.shards) if finished_files(directory, shard) is None]
 
 
 def threads_each(executor: str, workers: int) -> int:
@@ -71,22 +86,8 @@ def threads_each(executor: str, workers: int) -> int:
             return torch.get_num_threads()
 
 
-def _in_processes(run: Run, plan: Plan, directory: Path, missing: Sequence[int], workers: int, tell: Tell) -> None:
-    threads = threads_each("local", workers)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, max(1, len(missing))), mp_context=context) as pool:
-        tasks = [pool.submit(_task, str(run.path), plan.to_json(), str(directory), k, threads) for k in missing]
-        try:
-            for task in as_completed(tasks):
-                tell(task.result())
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _task(run: str, plan: str, directory: str, shard: int, threads: int | None = None) -> int:
-    if threads is not None:
-        torch.set_num_threads(threads)
+def _task(run: str, plan: str, directory: str, threads: int, shard: int) -> int:
+    torch.set_num_threads(threads)
     settled = Plan.from_json(plan)
     write_shard(Run.open(run), settled, Path(directory), shard)
     return len(settled.ids(shard))
@@ -127,7 +128,7 @@ def _with_ray(run: Run, plan: Plan, directory: Path, missing: Sequence[int], tel
         ray.init(log_to_driver=False, configure_logging=False)
     task: Any = ray.remote(num_cpus=1, num_gpus=1 if torch.cuda.is_available() else 0, max_retries=_RAY_RETRIES)(_task)
     where, there = str(run.path.absolute()), str(directory.absolute())
-    pending = [task.remote(where, plan.to_json(), there, shard, threads_each("ray", 1)) for shard in missing]
+    pending = [task.remote(where, plan.to_json(), there, threads_each("ray", 1), shard) for shard in missing]
     while pending:
         done, pending = ray.wait(pending)
         try:

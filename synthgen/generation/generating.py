@@ -24,7 +24,7 @@ from synthgen.generation.storing import fill_store
 from synthgen.generation.vetter import Vetter, judge_of, prepare, standard_in
 from synthgen.generation.vetting import Vetting, select
 from synthgen.generation.worker import finished_files, make_records, tally_of
-from synthgen.io.atomic import TEMPORARY, make_directory, remove_leftovers, write_text
+from synthgen.io.atomic import TEMPORARY, make_directory, read_text, remove_leftovers, write_text
 from synthgen.io.lock import OWNER, locked
 from synthgen.io.run import Run
 from synthgen.io.store import is_url, local_copy
@@ -56,6 +56,7 @@ def generate(
     keep_best: float | None = None,
     executor: str = "local",
     workers: int = 1,
+    worker_timeout: float | None = None,
     dry_run: bool = False,
     price_per_hour: float | None = None,
     force: bool = False,
@@ -87,7 +88,8 @@ def generate(
         drop_inconsistent: and replace those whose label fits worse than that of 95 % of real records of the class.
         keep_best: and, of the candidates of each class, keep about this share, the most consistent ones.
         executor: `local`, `torchrun` or `ray`.
-        workers: processes of the local executor.
+        workers: processes of the local executor; one that dies is replaced, and its shards are made again.
+        worker_timeout: seconds without a finished shard after which they count as hanging and are replaced.
         dry_run: return the plan with an estimate of time, size and price, and write nothing.
         price_per_hour: of one worker, for `dry_run`.
         force: replace a data set at `out`.
@@ -136,7 +138,7 @@ def generate(
         if plan.vetting is not None:
             prepare(run, plan.vetting, directory, make)
         counted = _Counted(plan.n, directory, progress)
-        if not execute(run, plan, directory, executor=executor, workers=workers, tell=counted):
+        if not execute(run, plan, directory, executor=executor, workers=workers, tell=counted, timeout=worker_timeout):
             return Dataset(directory, {"n": plan.n, "format": plan.format})
         files = [finished_files(directory, shard) or [] for shard in range(plan.shards)]
         writer: Writer = registry.create("writers", plan.format, plan.modality)
@@ -290,7 +292,7 @@ def _check_place(directory: Path, plan: Plan) -> None:
 
 def _same_plan(directory: Path, plan: Plan) -> bool:
     try:
-        return Plan.from_json((directory / "plan.json").read_text(encoding="utf-8")) == plan
+        return Plan.from_json(read_text(directory / "plan.json")) == plan
     except (OSError, DatasetError):
         return False
 

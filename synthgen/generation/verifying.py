@@ -17,11 +17,12 @@ import torch
 
 from synthgen import registry
 from synthgen.api import Writer, WrittenFile
-from synthgen.errors import DatasetError, RunError
+from synthgen.errors import DataError, DatasetError, RunError
 from synthgen.generation.describing import DESCRIPTIONS, write_descriptions
 from synthgen.generation.plan import Plan
 from synthgen.generation.worker import file_metadata, shard_records
-from synthgen.io.atomic import sha256_of
+from synthgen.io.atomic import read_text, sha256_of
+from synthgen.io.folder import safe_join
 from synthgen.io.lock import locked
 from synthgen.io.run import Run, read_facts
 
@@ -148,10 +149,10 @@ def _problem(path: Path, digest: str, size: int | None) -> str:
 
 def _inside(directory: Path, name: str) -> Path:
     """A path of the manifest, which may come from a stranger."""
-    path = directory / name
-    if not path.resolve().is_relative_to(directory.resolve()):
-        raise DatasetError(f"the manifest of {directory} names {name}, which lies outside")
-    return path
+    try:
+        return safe_join(directory, name)
+    except DataError as error:
+        raise DatasetError(f"the manifest of {directory} names {name}, which lies outside: {error.message}") from error
 
 
 def _repair(
@@ -167,7 +168,7 @@ def _repair(
             hint="Restore that file from a copy, or generate the data set again.",
         )
     provenance = _document(directory / "provenance.json")
-    plan = Plan.from_json((directory / "plan.json").read_text(encoding="utf-8"))
+    plan = Plan.from_json(read_text(directory / "plan.json"))
     if provenance["kind"] != "generate" and lost - set(DESCRIPTIONS):
         raise DatasetError(
             f"{directory} holds real records too, which no model can make again", hint="Run `synthgen augment` again."
@@ -241,7 +242,7 @@ def _remake_shards(
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path} is unreadable: {error}") from error
     if not isinstance(document, dict):

@@ -25,7 +25,7 @@ from synthgen.generation.plan import Plan
 from synthgen.generation.regions import kept
 from synthgen.generation.sampling import noise_levels, sampling_denoiser, settings_of
 from synthgen.generation.vetting import Tally, select
-from synthgen.io.atomic import write_text
+from synthgen.io.atomic import read_text, write_text
 from synthgen.io.card import versions
 from synthgen.io.run import Run
 from synthgen.plugins import plugin_host
@@ -191,7 +191,7 @@ def mark(directory: Path, shard: int, files: Sequence[WrittenFile]) -> None:
 def finished_files(directory: Path, shard: int) -> list[WrittenFile] | None:
     """The files of a shard that is complete on disk, or None."""
     try:
-        rows: list[Mapping[str, Any]] = json.loads((directory / _MARKERS / f"{shard:05d}.json").read_text())
+        rows: list[Mapping[str, Any]] = json.loads(read_text(directory / _MARKERS / f"{shard:05d}.json"))
         files = [WrittenFile(**row) for row in rows]
     except (OSError, ValueError, TypeError):
         return None

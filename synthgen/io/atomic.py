@@ -5,12 +5,15 @@ A crash leaves at most a file whose name starts with `.tmp-`, which `remove_left
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from synthgen.api import WrittenFile
 from synthgen.errors import StorageError
@@ -19,6 +22,7 @@ __all__ = [
     "TEMPORARY",
     "atomic_file",
     "make_directory",
+    "read_text",
     "remove_leftovers",
     "sha256_of",
     "write_bytes",
@@ -53,6 +57,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
         _sync_directory(path.parent)
     except OSError as error:
         raise _storage_error(path, error) from error
+    except SafetensorError as error:  # which hides the disk's own error in its text
+        raise _storage_error(path, OSError(str(error).removeprefix("Error while serializing: "))) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -74,6 +80,18 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Write a whole file atomically."""
     with atomic_file(path) as temporary:
         temporary.write_bytes(data)
+
+
+def read_text(path: Path) -> str:
+    """A whole UTF-8 text file.
+
+    Raises:
+        OSError: missing, unreadable, or no ordinary file: a pipe would be waited for.
+        UnicodeDecodeError: not UTF-8.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "no ordinary file", str(path))
+    return path.read_text(encoding="utf-8")
 
 
 def write_text(path: Path, text: str) -> None:

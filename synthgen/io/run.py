@@ -43,7 +43,7 @@ from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.levels import levels_condition
 from synthgen.errors import DataError, RunError, SynthgenError
 from synthgen.io import notebook
-from synthgen.io.atomic import atomic_file, sha256_of
+from synthgen.io.atomic import atomic_file, read_text, sha256_of
 from synthgen.io.condition_bank import Asked, ConditionBank
 from synthgen.nn.context import context_condition
 
@@ -92,8 +92,8 @@ class Run:
                     hint="Restore the file from a copy, or train again.",
                 )
         try:
-            config = resolve([tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))])
-            schema = Schema.from_json((path / "schema.json").read_text(encoding="utf-8"))
+            config = resolve([tomllib.loads(read_text(path / "config.toml"))])
+            schema = Schema.from_json(read_text(path / "schema.json"))
         except (ValueError, DataError) as error:
             raise RunError(f"the run {path} is damaged: {error}") from error
         parts = load_tensors(path / "split.safetensors")
@@ -134,7 +134,7 @@ class Run:
 
     def codec(self) -> Codec:
         """The fitted codec."""
-        facts = json.loads((self.path / "codec.json").read_text(encoding="utf-8"))
+        facts = json.loads(read_text(self.path / "codec.json"))
         tensors = load_tensors(self.path / "codec.safetensors")
         try:
             return codec_of(self.modality, self.schema).load_state(facts, tensors)
@@ -234,7 +234,7 @@ class Run:
 
     def history(self) -> list[dict[str, Any]]:
         """The rows of `metrics.jsonl`."""
-        lines = (self.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        lines = read_text(self.path / "metrics.jsonl").splitlines()
         return [json.loads(line) for line in lines if line.strip()]
 
     @cached_property
@@ -282,7 +282,7 @@ def read_facts(path: Path) -> dict[str, Any]:
         RunError: there is no run, or the file is damaged.
     """
     try:
-        facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        facts = json.loads(read_text(path / "run.json"))
     except FileNotFoundError as error:
         raise RunError(f"{path} is not a run: there is no run.json in it") from error
     except (OSError, ValueError) as error:

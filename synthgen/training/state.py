@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from synthgen.errors import RunError
-from synthgen.io.atomic import atomic_file
+from synthgen.io.atomic import atomic_file, read_text
 from synthgen.nn.sharded import as_parts_of
 
 __all__ = ["load_checkpoint", "optimizer_tensors", "restore_optimizer", "save_checkpoint", "settled_before"]
@@ -88,6 +88,6 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch
 def settled_before(path: Path) -> dict[str, Any] | None:
     """The configuration that an interrupted run had settled on, so that resuming cannot settle otherwise."""
     try:
-        return tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path / "config.toml"))
     except (OSError, ValueError):
         return None

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from synthgen.config import merge
-from synthgen.errors import DataError, StorageError, TrainingError
+from synthgen.errors import DataError, StorageError, SynthgenError, TrainingError
 from synthgen.generation import generate, verify
+from synthgen.generation.pool import in_processes
 from synthgen.io.lock import locked
 from synthgen.training import train
 
@@ -169,3 +172,54 @@ def test_a_generation_that_runs_out_of_memory_goes_on_with_smaller_batches(tiny_
     assert "out of memory: batches of 2 records from here on" in caplog.text
     assert cut.n == whole.n == 10
     assert verify(cut.path).faults == ()
+
+
+_TASKS = """
+import os, time
+
+def makes(directory, fault, shard):
+    if shard == 1:
+        try:
+            os.close(os.open(directory + "/met", os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            pass
+        else:
+            if fault == "dies":
+                os.kill(os.getpid(), 9)
+            time.sleep(600)
+    with open(f"{directory}/{shard}", "x") as file:
+        file.write("made")
+    return 5
+
+def dies(shard):
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.fixture
+def tasks(tmp_path, monkeypatch):
+    """A module that other processes can import."""
+    (tmp_path / "faulty_tasks.py").write_text(_TASKS)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("faulty_tasks")
+    del sys.modules["faulty_tasks"]
+
+
+@pytest.mark.parametrize("fault", ["dies", "hangs"])
+def test_a_worker_that_dies_or_hangs_is_replaced_and_its_shards_are_made_again(fault, tasks, tmp_path, caplog):
+    told: list[int] = []
+    in_processes(
+        partial(tasks.makes, str(tmp_path), fault),
+        lambda: [shard for shard in range(4) if not (tmp_path / str(shard)).exists()],
+        workers=2,
+        timeout=None if fault == "dies" else 15,
+        tell=told.append,
+    )
+    assert all((tmp_path / str(shard)).read_text() == "made" for shard in range(4))
+    assert "its shards are made again" in caplog.text
+    assert sum(told) <= 20
+
+
+def test_workers_that_always_die_end_with_a_sentence(tasks):
+    with pytest.raises(SynthgenError, match="a worker died, 4 times in a row"):
+        in_processes(tasks.dies, lambda: [0, 1], workers=1, timeout=None, tell=lambda _: None)

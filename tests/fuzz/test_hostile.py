@@ -1,0 +1,148 @@
+"""Damaged and hostile input through every reader and loader: records or one sentence, never a traceback, never a wait.
+
+`benchmarks/hostile_files.py` does a thousand; here is a sample of each kind, and what once slipped through.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from synthgen.api import Schema
+from synthgen.config import DataConfig
+from synthgen.data.opening import open_source
+from synthgen.errors import DataError, DatasetError, SynthgenError
+from synthgen.generation.dataset import Dataset
+from synthgen.generation.plan import Plan
+from synthgen.io.folder import safe_join
+from synthgen.io.npz import Archive
+
+ROOT = Path(__file__).parents[2]
+CORPUS = Path(__file__).parent / "corpus"
+FINE = {"records", "refused"}
+
+
+@pytest.fixture(scope="module")
+def hostile():
+    spec = importlib.util.spec_from_file_location("hostile_files", ROOT / "benchmarks" / "hostile_files.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["hostile_files"] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["hostile_files"]
+
+
+@pytest.fixture
+def place():
+    """A short path: what is damaged may have long names."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("seed", range(3))
+def test_mutated_files_of_every_format_lead_to_records_or_a_sentence(seed, hostile, place):
+    import random
+
+    draw = random.Random(seed)
+    for number, kind in enumerate(hostile.kinds()):
+        folder = place / str(number)
+        folder.mkdir()
+        outcome = hostile.look(kind.opens, hostile.mutated(kind, folder, draw), kind.records)
+        assert outcome.kind in FINE, (kind.name, outcome)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("path", sorted(CORPUS.iterdir()), ids=lambda path: path.name)
+def test_what_once_slipped_through_no_longer_does(path, hostile):
+    modality = path.name.split("-")[0]
+    outcome = hostile.look(hostile.as_data(modality), path, None)
+    assert outcome.kind in FINE, outcome
+
+
+def test_an_array_that_claims_more_than_it_holds_takes_no_memory(hostile, place):
+    path = hostile.archive(place / "d.npz", X=hostile.npy("'<f4'", "(24, 1099511627776)"))
+    with pytest.raises(DataError, match="says that it has 105,553,116,266,496 bytes"):
+        Archive(path).load("X")
+
+
+def test_a_pipe_among_the_images_is_counted_as_damage(hostile, place):
+    import random
+
+    folder = hostile.image_folder(place, random.Random(0))
+    os.mkfifo(folder / "a" / "pipe.png")
+    source = open_source("image", DataConfig(path=str(folder)))
+    assert len(source) == hostile.RECORDS
+    assert any("no ordinary file" in note for note in source.notes)
+
+
+@pytest.mark.parametrize("name", ["../x.png", "/etc/passwd", "a/../../x", "x" * 5000, "a\0b", "..\\..\\x", " "])
+def test_no_name_leads_out_of_a_data_set(name, tmp_path):
+    with pytest.raises(DataError):
+        safe_join(tmp_path, name)
+
+
+def test_a_link_to_itself_is_not_followed(tmp_path):
+    (tmp_path / "x.png").symlink_to(tmp_path / "x.png")
+    with pytest.raises(DataError):
+        open_source("image", DataConfig(path=str(tmp_path)))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists))
+def test_documents_of_any_form_are_refused_in_a_sentence(document):
+    import json
+
+    text = json.dumps(document)
+    for read in (Plan.from_json, Schema.from_json):
+        with pytest.raises(SynthgenError):
+            read(text)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[]", b"{", b'{"files": 3', b"null"])
+def test_a_damaged_manifest_is_one_sentence(content, tmp_path):
+    (tmp_path / "provenance.json").write_bytes(b'{"n": 3, "format": "parquet"}')
+    (tmp_path / "manifest.json").write_bytes(content)
+    with pytest.raises(DatasetError, match="manifest"):
+        _ = Dataset(tmp_path).manifest
+
+
+def test_nothing_in_the_product_unpickles():
+    """`pickle`, `marshal`, `shelve`, `torch.load`, `joblib.load`, `np.load` that allows it, `eval` and `exec`."""
+    bad_modules = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
+    found = []
+    for folder in ("synthgen", "plugins"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                names: list[str] = []
+                if isinstance(node, ast.Import):
+                    names = [alias.name.split(".")[0] for alias in node.names]
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    names = [node.module.split(".")[0]]
+                elif isinstance(node, ast.Call):
+                    called = ast.unparse(node.func)
+                    loads = called in ("torch.load", "dcp.load", "eval", "exec", "pd.read_pickle")
+                    allows = any(
+                        k.arg in ("allow_pickle", "weights_only") and ast.unparse(k.value) != "False"
+                        for k in node.keywords
+                    )
+                    if loads or (allows and "load" in called):
+                        found.append(f"{path}:{node.lineno} {called}")
+                found += [f"{path}:{node.lineno} {name}" for name in names if name in bad_modules]
+    assert not found
+
+
+def test_numpy_archives_with_objects_are_refused(tmp_path):
+    np.savez(tmp_path / "d.npz", X=np.array([{"a": 1}], dtype=object))
+    for modality in ("image", "timeseries", "vectors"):
+        with pytest.raises(DataError, match="Python objects"):
+            open_source(modality, DataConfig(path=str(tmp_path / "d.npz")))
