@@ -33,7 +33,7 @@ def command(*arguments: str, limit: int | None = None) -> subprocess.CompletedPr
     """A command in a process of its own, with files no larger than `limit` bytes, as on a full disk."""
     begin = ["-m", "synthgen"] if limit is None else ["-c", _LIMITED, str(limit)]
     return subprocess.run(
-        [sys.executable, *begin, *arguments], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, *begin, *arguments], capture_output=True, text=True, timeout=600, check=False
     )
 
 
