@@ -10,6 +10,7 @@ pixels that are not ignored; a record without any is not told of.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -17,10 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from synthgen.api import Records
 from synthgen.errors import UsageError
 from synthgen_mask.classes import MaskClass, index_masks
 
-__all__ = ["AREA", "areas_of", "class_positions", "rows_with", "shares", "told"]
+__all__ = ["AREA", "ClassShares", "areas_of", "shares", "told"]
 
 AREA = "area"
 """Name of the condition."""
@@ -49,24 +51,36 @@ def areas_of(told: Tensor) -> Tensor:
     return torch.where(told <= _ABSENT, 0.0, 10 ** (2 * (told.double() - 1)))
 
 
-def class_positions(names: Sequence[str], classes: Sequence[MaskClass]) -> list[int]:
-    """Positions of classes named by name or id.
+class ClassShares:
+    """Shares of pixel classes; implements `synthgen.api.Shares`."""
 
-    Raises:
-        UsageError: there is none of that name.
-    """
-    known = {entry.name: k for k, entry in enumerate(classes)} | {str(entry.id): k for k, entry in enumerate(classes)}
-    for name in names:
-        if name not in known:
-            listed = ", ".join(entry.name for entry in classes[:20])
-            raise UsageError(f"unknown pixel class {name}", hint=f"The run knows: {listed}.")
-    return [known[name] for name in names]
+    def __init__(self, classes: Sequence[MaskClass]) -> None:
+        self._classes = tuple(classes)
+        self.names = tuple(entry.name for entry in self._classes)
 
+    def positions(self, names: Sequence[str]) -> list[int]:
+        """Of classes by name or id.
 
-def rows_with(condition: Tensor, require: Mapping[int, float]) -> NDArray[np.bool_]:
-    """Which rows of the condition `(rows, K)` stand for at least these shares, position -> share, `(rows,)`."""
-    found = np.ones(len(condition), dtype=bool)
-    areas = areas_of(condition).numpy()
-    for position, share in require.items():
-        found &= areas[:, position] >= share
-    return found
+        Raises:
+            UsageError: there is none of that name.
+        """
+        known = {str(entry.id): k for k, entry in enumerate(self._classes)}
+        known |= {name: k for k, name in enumerate(self.names)}
+        for name in names:
+            if name not in known:
+                close = difflib.get_close_matches(name, self.names, n=1)
+                hint = f"Did you mean {close[0]}?" if close else f"The run knows: {', '.join(self.names[:20])}."
+                raise UsageError(f"unknown pixel class {name}", hint=hint)
+        return [known[name] for name in names]
+
+    def measured(self, records: Records) -> NDArray[np.float64]:
+        """Of the masks' pixels that are not ignored."""
+        return shares(records["mask"], self._classes)
+
+    def nearness(self, conditions: Mapping[str, Tensor], require: Mapping[int, float]) -> NDArray[np.float64] | None:
+        """By the condition `area`, to whose steps the asked shares are rounded too; None for a run without it."""
+        if AREA not in conditions:
+            return None
+        asked = areas_of(told(np.array(list(require.values()))))
+        ratio = areas_of(conditions[AREA])[:, list(require)] / asked  # (rows, asked)
+        return np.asarray(ratio.nan_to_num(0.0).min(dim=1).values.numpy())

@@ -10,11 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from synthgen.api import Codec, Drawing, Embedder, Judge, Records, Schema, Source
+from synthgen.api import Codec, Drawing, Embedder, Judge, Records, Schema, Shares, Source
 from synthgen.config import DataConfig
 from synthgen.data.augmentation import Augmentation, flip, quarter_turns, shift
 from synthgen.errors import UsageError
 from synthgen_mask import figures
+from synthgen_mask.areas import ClassShares
 from synthgen_mask.classes import classes_of
 from synthgen_mask.codec import MaskCodec
 from synthgen_mask.embedder import PixelMaskEmbedder, pooled
@@ -47,6 +48,10 @@ class MaskModality:
     def open_part(self, options: DataConfig, schema: Schema, part: str) -> Source:
         """Masks whose images are to be drawn, or images whose masks are."""
         return open_part(options, schema, part)
+
+    def shares(self, schema: Schema) -> Shares:
+        """Of the pixel classes, for `generate --require`."""
+        return ClassShares(classes_of(schema))
 
     def presets(self) -> Mapping[str, Mapping[str, Any]]:
         """See `synthgen_mask.presets`."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 from synthgen.api.completion import Completion, Filler
 from synthgen.api.drawing import Drawing, Palette
 from synthgen.api.metric import Metric
-from synthgen.api.modality import AgreementJudge, Codec, Embedder, Judge, Modality, Outcome
+from synthgen.api.modality import AgreementJudge, Codec, Embedder, Judge, Modality, Outcome, Shares
 from synthgen.api.records import Batch, Records
 from synthgen.api.schema import Attribute, AttributeKind, Channel, ChannelKind, Condition, Schema
 from synthgen.api.spec import ShardEvent, Spec, TrainEvent, hookimpl
@@ -44,6 +44,7 @@ __all__ = [
     "Records",
     "Schema",
     "ShardEvent",
+    "Shares",
     "Source",
     "Spec",
     "TrainEvent",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from synthgen.api.records import Batch, Records
     from synthgen.api.schema import Schema
 
-__all__ = ["AgreementJudge", "Codec", "Embedder", "Judge", "Modality", "Outcome"]
+__all__ = ["AgreementJudge", "Codec", "Embedder", "Judge", "Modality", "Outcome", "Shares"]
 
 
 class Codec(Protocol):
@@ -102,6 +102,33 @@ class Embedder(Protocol):
 
     def transform(self, records: Records) -> NDArray[np.float32]:
         """Features `(N, D)`."""
+        ...
+
+
+class Shares(Protocol):
+    """How much of a record each of K parts covers, such as pixel classes; what `generate --require` asks of.
+
+    Optional: a modality whose records have such parts returns one from its method `shares(schema)`.
+    """
+
+    names: tuple[str, ...]
+    """Of the K parts."""
+
+    def positions(self, names: Sequence[str]) -> list[int]:
+        """Of parts by name; a `UsageError` with the nearest known name where there is none of it."""
+        ...
+
+    def measured(self, records: Records) -> NDArray[np.float64]:
+        """Share of each part of each record, `(N, K)` in 0..1; not-a-number where a record has nothing to measure."""
+        ...
+
+    def nearness(
+        self, conditions: Mapping[str, torch.Tensor], require: Mapping[int, float]
+    ) -> NDArray[np.float64] | None:
+        """How near condition rows come to least shares by position, `(rows,)`: 1 and above reaches all of them.
+
+        None where the conditions tell the denoiser of no shares.
+        """
         ...
 
 

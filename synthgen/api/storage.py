@@ -26,6 +26,8 @@ ROW_COLUMNS = (
     "consistency",
     "nearest_id",
     "nearest_distance",
+    "requested_shares",
+    "achieved_shares",
 )
 """Columns of a data set that say where a row comes from; where `sample_id` is, a reader takes none of them for data."""
 

@@ -3,6 +3,7 @@
 `--json`: what `provenance.json` holds, and where: `{"dataset", "n", "format", "run", "model", "seed",
 "labels": {name: count}, ...}`, with `--condition` also `"conditions": {name: [value, ...]}`; where records were judged
 `"vetting": {"judged", "dropped", "inconsistent": {class: count}, "not_best": {class: count}, "standard", ...}`;
+with `--require` `"require": {"shares": {class: share}, "reached", "first", "redrawn": {class: count}, "tries"}`;
 with `--dry-run` `{"dataset", "n", "format", "shards", "labels", "estimated_bytes", "estimated_seconds",
 "estimated_flops", "estimated_price"}`, the last with `--price-per-hour`.
 """
@@ -96,6 +97,16 @@ def generate(
             metavar="MASKS|box",
             help="Draw only this part of --from anew: white in mask images, or a random box.",
             rich_help_panel=_STARTING,
+        ),
+    ] = None,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--require",
+            metavar="CLASS:SHARE",
+            help="Masks: at least this share of each record's pixels, pedestrian:0.02; repeat for several. Misses are "
+            "made anew, 10 tries at most.",
+            rich_help_panel=_CHOOSING,
         ),
     ] = None,
     check: Annotated[
@@ -198,6 +209,7 @@ def generate(
             out=out,
             shards=shards,
             given=start,
+            require=_required(require) or None,
             check=check,
             drop_inconsistent=drop_inconsistent,
             keep_best=keep_best,
@@ -237,6 +249,10 @@ def summarise_dataset(document: Mapping[str, Any]) -> str:
         from synthgen.generation.vetting import Tally
 
         lines.append(f"  {Tally(vetted['judged'], vetted['inconsistent'], vetted['not_best']).sentence()}")
+    if found := document.get("require"):
+        from synthgen.generation.requiring import reach_sentence
+
+        lines.append(f"  {reach_sentence(found, document['n'])}")
     if planned:
         megabytes, seconds = document["estimated_bytes"] / 1e6, document["estimated_seconds"]
         workers = document["workers"]
@@ -293,6 +309,23 @@ def _given(path: str | None, strength: float | None, regions: str | None, masks:
     from synthgen.generation.given import Given
 
     return Given(path, strength, regions)
+
+
+def _required(texts: list[str] | None) -> dict[str, float]:
+    """Pairs of --require; a class name may hold colons."""
+    required: dict[str, float] = {}
+    for text in texts or ():
+        name, _, value = text.rpartition(":")
+        try:
+            share = float(value)
+        except ValueError:
+            name = ""
+        if not name:
+            raise UsageError(f"--require {text}: expected CLASS:SHARE", hint="For example --require pedestrian:0.02.")
+        if name in required:
+            raise UsageError(f"--require asks twice for {name}")
+        required[name] = share
+    return required
 
 
 def _counts(texts: list[str] | None) -> dict[str, int]:

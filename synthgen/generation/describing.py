@@ -13,6 +13,7 @@ from typing import Any
 from synthgen.api import Writer, WrittenFile
 from synthgen.generation.asking import words
 from synthgen.generation.plan import Plan
+from synthgen.generation.requiring import reach_sentence
 from synthgen.generation.vetting import PERCENTILE, Tally
 from synthgen.io.atomic import sha256_of, write_text, written
 from synthgen.io.card import versions
@@ -116,6 +117,7 @@ def _card(run: Run, plan: Plan, writer: Writer, provenance: Mapping[str, Any]) -
         "",
         *([] if plan.given is None else [plan.given.sentence()]),
         *_vetting(provenance.get("vetting")),
+        *_required(provenance),
         "Synthetic records are not measurements. They repeat the biases of the data that the model learnt from.",
         _privacy(run, plan, provenance["kind"]),
         "`synthgen evaluate` measures fidelity, usefulness and leakage.",
@@ -153,6 +155,15 @@ def _vetting(vetted: Mapping[str, Any] | None) -> list[str]:
     if tally.dropped:
         rules.append(f"In all, {tally.sentence()}.")
     return [" ".join(rules), ""]
+
+
+def _required(provenance: Mapping[str, Any]) -> list[str]:
+    """What share was asked of what, and how many records have it."""
+    found = provenance.get("require")
+    if found is None:
+        return []
+    sentence = reach_sentence(found, provenance["n"])
+    return [f"{sentence[0].upper()}{sentence[1:]}; each row says `requested_shares` and `achieved_shares`.", ""]
 
 
 def _privacy(run: Run, plan: Plan, kind: str) -> str:

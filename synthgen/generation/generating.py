@@ -20,9 +20,10 @@ from synthgen.generation.describing import describe
 from synthgen.generation.executors import execute, threads_each
 from synthgen.generation.given import Given
 from synthgen.generation.plan import Plan, make_plan
+from synthgen.generation.requiring import Requiring
 from synthgen.generation.storing import fill_store
 from synthgen.generation.vetter import Vetter, judge_of, prepare, standard_in
-from synthgen.generation.vetting import Vetting, select
+from synthgen.generation.vetting import TRIES, Judging, Vetting, select
 from synthgen.generation.worker import finished_files, make_records, tally_of
 from synthgen.io.atomic import TEMPORARY, make_directory, read_text, remove_leftovers, write_text
 from synthgen.io.lock import OWNER, locked
@@ -51,6 +52,7 @@ def generate(
     out: Path | str | None = None,
     shards: int | None = None,
     given: Given | Path | str | None = None,
+    require: Mapping[str, float] | None = None,
     check: bool = False,
     drop_inconsistent: bool = False,
     keep_best: float | None = None,
@@ -83,6 +85,8 @@ def generate(
             `synthetic/<run>-<k>`.
         shards: number of shards; None: by size.
         given: records of the run's modality to start from, record i from given record i mod m; see `Given`.
+        require: for masks, pixel class -> least share of each record: `{"pedestrian": 0.02}`. Records that miss are
+            made anew, ten tries at most, then the nearest stays; columns `requested_shares`, `achieved_shares`.
         check: have an independent judge, trained on the run's real training records, look at each record: columns
             `consistency`, `nearest_id` and `nearest_distance`.
         drop_inconsistent: and replace those whose label fits worse than that of 95 % of real records of the class.
@@ -114,6 +118,7 @@ def generate(
         format=format,
         shards=shards,
         given=given,
+        require=require,
         vetting=_vetting(run, check, drop_inconsistent, keep_best),
     )
     if dry_run:
@@ -145,6 +150,8 @@ def generate(
         facts = _facts(run, plan, executor, workers)
         if plan.vetting is not None:
             facts["vetting"] = _vetted(plan, directory)
+        if plan.require:
+            facts["require"] = _required(plan, directory)
         describe(run, plan, directory, writer, files, kind="generate", more=facts)
         counted.finish()
         return Dataset(directory)
@@ -174,6 +181,7 @@ def generate_records(
     sampling: Mapping[str, Any] | None = None,
     seed: int = 0,
     given: Given | Path | str | None = None,
+    require: Mapping[str, float] | None = None,
     drop_inconsistent: bool = False,
     keep_best: float | None = None,
 ) -> Records:
@@ -191,14 +199,17 @@ def generate_records(
         sampling=sampling,
         seed=seed,
         given=given,
+        require=require,
         vetting=_vetting(run, False, drop_inconsistent, keep_best),
     )
     make = partial(make_records, run, plan)
-    if plan.vetting is None:
-        return make(range(plan.n))
-    vetter = Vetter(run, plan.vetting)
-    vetter.set_best(make)
-    return select(make, range(plan.n), plan.n, vetter).records
+    judging: Judging | None = None
+    if plan.vetting is not None:
+        judging = vetter = Vetter(run, plan.vetting)
+        vetter.set_best(make)
+    if plan.require:
+        judging = Requiring(run, plan.require, judging)
+    return make(range(plan.n)) if judging is None else select(make, range(plan.n), plan.n, judging).records
 
 
 def _vetting(run: Run, check: bool, drop_inconsistent: bool, keep_best: float | None) -> Vetting | None:
@@ -213,8 +224,13 @@ def _vetted(plan: Plan, directory: Path) -> dict[str, Any]:
     """For `provenance.json`: the standard, and what was dropped by it."""
     tally = tally_of(plan, directory)
     assert plan.vetting is not None
-    return {"dropped": tally.dropped, **asdict(tally), **asdict(plan.vetting),
-            "standard": standard_in(directory).to_json()}  # fmt: skip
+    dropped = {name: value for name, value in asdict(tally).items() if name != "required"}
+    return {"dropped": tally.dropped, **dropped, **asdict(plan.vetting), "standard": standard_in(directory).to_json()}
+
+
+def _required(plan: Plan, directory: Path) -> dict[str, Any]:
+    """For `provenance.json`: what share was asked of what, and how many records reach it."""
+    return {"shares": dict(plan.require), "tries": TRIES, **asdict(tally_of(plan, directory).required)}
 
 
 def as_run(run: Run | Path | str | None) -> Run:

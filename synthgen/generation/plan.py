@@ -23,6 +23,7 @@ from synthgen.config import SamplingConfig, resolve
 from synthgen.errors import DatasetError, UsageError
 from synthgen.generation.asking import settle
 from synthgen.generation.given import Given, GivenPlan, given_plan
+from synthgen.generation.requiring import nearness_of, settle_required, warn_of_missing
 from synthgen.generation.sampling import check_sampling
 from synthgen.generation.vetting import Vetting
 from synthgen.io.condition_bank import Asked
@@ -68,6 +69,7 @@ class Plan:
     given: GivenPlan | None = None
     conditions: Asked = field(default_factory=dict)
     vetting: Vetting | None = None
+    require: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def shards(self) -> int:
@@ -80,7 +82,8 @@ class Plan:
 
     def places(self, sample_ids: Sequence[int]) -> Sequence[int]:
         """The place in the data set of each record, whose label and conditions it has; see `vetting`."""
-        return sample_ids if self.vetting is None else [index % self.n for index in sample_ids]
+        choosing = self.vetting is not None or self.require
+        return [index % self.n for index in sample_ids] if choosing else sample_ids
 
     def label_ids(self, names: Sequence[str], sample_ids: Sequence[int]) -> NDArray[np.int64] | None:
         """Index into the run's label `names` for each record, `(len(sample_ids),)`; None for unlabelled runs."""
@@ -116,6 +119,8 @@ class Plan:
         raw |= {} if given is None else {"given": given.to_json()}
         vetting = raw.pop("vetting")
         raw |= {} if vetting is None else {"vetting": dataclasses.asdict(vetting)}
+        require = raw.pop("require")
+        raw |= {"require": dict(require)} if require else {}
         return json.dumps(raw, indent=2, ensure_ascii=False)
 
     @classmethod
@@ -160,6 +165,7 @@ def make_plan(
     shards: int | None = None,
     given: Given | Path | str | None = None,
     vetting: Vetting | None = None,
+    require: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Settle a data set; see `synthgen.generate` for the arguments.
 
@@ -170,7 +176,14 @@ def make_plan(
         DataError: given records that cannot be read or do not fit the run.
     """
     wanted = settle(conditions, run.schema)
-    label_plan = _label_plan(run, n, labels, balance, counts, wanted, own=given is not None)
+    least = settle_required(require, run)
+    if least and given is not None:
+        raise UsageError(
+            "--require is for records that are drawn whole: given records decide themselves what they show",
+            hint="Leave one of them away.",
+        )
+    nearness = nearness_of(run, least)
+    label_plan = _label_plan(run, n, labels, balance, counts, wanted, nearness, own=given is not None)
     total = int(sum(label_plan.values)) if label_plan.mode == "counts" else n
     if (total is None and given is None) or (total is not None and total < 1):
         raise UsageError(f"n is {total}: at least one record is needed", hint="Add --n with a positive number.")
@@ -206,7 +219,9 @@ def make_plan(
         given=start,
         conditions=wanted,
         vetting=vetting,
+        require=least,
     )
+    warn_of_missing(run, least, plan.label_counts(run.schema.labels) if least else {})
     if label_plan.mode == "given":
         plan.label_ids(run.schema.labels, range(1))  # labels that are missing or unknown are said at once
     return plan
@@ -219,10 +234,11 @@ def _label_plan(
     balance: bool | None,
     counts: Mapping[str, int] | None,
     conditions: Asked,
+    nearness: NDArray[np.float64] | None,
     *,
     own: bool,
 ) -> LabelPlan:
-    """`own`: records bring labels of their own, to be used unless others are asked for."""
+    """`own`: records bring labels of their own, to be used unless others are asked for; `nearness` as in `Run`."""
     known = run.schema.labels
     named = [*(labels or ()), *(counts or {})]
     if not known:
@@ -249,7 +265,7 @@ def _label_plan(
     equal = balance if balance is not None else labels is not None
     if equal:
         return LabelPlan("equal", chosen)
-    share = dict(zip(known, run.label_frequencies(conditions).tolist(), strict=True))
+    share = dict(zip(known, run.label_frequencies(conditions, nearness).tolist(), strict=True))
     if not any(share[name] > 0 for name in chosen):  # asked for together, never seen together
         share = dict(zip(known, run.label_frequencies().tolist(), strict=True))
     kept = [name for name in chosen if share[name] > 0]

@@ -63,10 +63,10 @@ def fill_store(
         DatasetError: something else stands there.
         UsageError: an executor that needs a common directory, or records that are to be judged.
     """
-    if plan.vetting is not None:
+    if plan.vetting is not None or plan.require:
         raise UsageError(
-            "records are judged before they are kept only in a directory of this machine",
-            hint="Write there and copy the data set to the store, or leave the judging away.",
+            "records are judged, or made anew, before they are kept only in a directory of this machine",
+            hint="Write there and copy the data set to the store, or leave the judging and --require away.",
         )
     if executor == "ray":
         raise UsageError(

@@ -3,7 +3,8 @@
 A place in the data set has candidates 0, 1, 2, ...: the same label and the same conditions, other noise. Candidate t of
 place i is record i + t * n, so records stay functions of (seed, id), ids are never used twice, and any worker finds the
 same one: the first candidate that meets the standard takes the place. What the labels ask for is therefore met exactly,
-however many candidates were dropped.
+however many candidates were dropped. What is merely required (`synthgen.generation.requiring`) is tried for `TRIES`
+times; then the candidate that came nearest takes the place.
 """
 
 from __future__ import annotations
@@ -21,10 +22,24 @@ from numpy.typing import NDArray
 from synthgen.api import Records
 from synthgen.errors import DatasetError, UsageError
 
-__all__ = ["PERCENTILE", "Chosen", "Standard", "Tally", "Verdict", "Vetting", "select"]
+__all__ = [
+    "PERCENTILE",
+    "TRIES",
+    "Chosen",
+    "Judging",
+    "Reach",
+    "Reached",
+    "Standard",
+    "Tally",
+    "Verdict",
+    "Vetting",
+    "select",
+]
 
 PERCENTILE = 5
 """A candidate whose label fits worse than that of this percentage of real records is inconsistent."""
+TRIES = 10
+"""Candidates for a place, at most, while none reaches what is required of it; then the nearest is kept."""
 _MOST_CANDIDATES = 200
 _ENOUGH_TO_TELL = 100
 _HOPELESS = 0.01
@@ -94,12 +109,40 @@ class Verdict:
         columns: for the table: `consistency`, `nearest_id`, `nearest_distance`.
         inconsistent, not_best: `(N,)` why a candidate would be dropped.
         about: `(N,)` the class that a drop is counted under.
+        reach: how near they come to what is required of them; None where nothing is.
     """
 
     columns: Mapping[str, NDArray[Any]]
     inconsistent: NDArray[np.bool_]
     not_best: NDArray[np.bool_]
     about: Sequence[str]
+    reach: Reach | None = None
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How near N candidates come to what is required.
+
+    Args:
+        nearness: `(N,)`, 1 and above reaches it.
+        about: `(N,)` what is farthest from it, the name that a redraw is counted under.
+    """
+
+    nearness: NDArray[np.float64]
+    about: NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Places whose first candidate reached what was required, whose kept one did, and misses made anew by name."""
+
+    first: int = 0
+    reached: int = 0
+    redrawn: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: Reached) -> Reached:
+        redrawn = Counter(self.redrawn) + Counter(other.redrawn)
+        return Reached(self.first + other.first, self.reached + other.reached, dict(sorted(redrawn.items())))
 
 
 @dataclass(frozen=True)
@@ -109,13 +152,15 @@ class Tally:
     judged: int = 0
     inconsistent: Mapping[str, int] = field(default_factory=dict)
     not_best: Mapping[str, int] = field(default_factory=dict)
+    required: Reached = field(default_factory=Reached)
 
     def __add__(self, other: Tally) -> Tally:
         both = (
             Counter(self.inconsistent) + Counter(other.inconsistent),
             Counter(self.not_best) + Counter(other.not_best),
         )
-        return Tally(self.judged + other.judged, *(dict(sorted(each.items())) for each in both))
+        inconsistent, not_best = (dict(sorted(each.items())) for each in both)
+        return Tally(self.judged + other.judged, inconsistent, not_best, self.required + other.required)
 
     @property
     def dropped(self) -> int:
@@ -140,7 +185,7 @@ class Tally:
     def from_json(cls, text: str) -> Self:
         """The inverse of `to_json`."""
         raw = json.loads(text)
-        return cls(raw["judged"], raw["inconsistent"], raw["not_best"])
+        return cls(raw["judged"], raw["inconsistent"], raw["not_best"], Reached(**raw.get("required", {})))
 
 
 @dataclass(frozen=True)
@@ -181,39 +226,97 @@ def select(
         DatasetError: nearly no candidate meets the standard.
     """
     pending = np.asarray(places, dtype=np.int64)
-    taken: list[Records] = []
-    columns: list[Mapping[str, NDArray[Any]]] = []
-    ids: list[NDArray[np.int64]] = []
+    taken, nearest = _Taken(n), _Nearest(n)
     tally = Tally()
     stayed: Counter[str] = Counter()
     for turn in range(_MOST_CANDIDATES):
         candidates = pending + turn * n
         records = make(candidates.tolist())
         verdict = judging.verdict(records)
-        kept = ~(verdict.inconsistent | verdict.not_best)
+        fit = ~(verdict.inconsistent | verdict.not_best)
+        kept = fit if verdict.reach is None else fit & (verdict.reach.nearness >= 1)
         about = np.asarray(verdict.about, dtype=object)
         tally += Tally(
             len(candidates),
             Counter(about[verdict.inconsistent].tolist()),
             Counter(about[verdict.not_best & ~verdict.inconsistent].tolist()),
+            _reached(verdict.reach, kept, fit & ~kept, turn),
         )
-        taken.append(records.take(kept))
-        columns.append({name: values[kept] for name, values in verdict.columns.items()})
-        ids.append(candidates[kept])
-        if tell is not None and kept.any():
-            tell(int(kept.sum()))
-        pending = pending[~kept]
+        filled = taken.add(records, candidates, verdict.columns, kept)
+        if verdict.reach is not None:
+            nearest.offer(records, candidates, verdict, fit & ~kept)
+            if turn >= TRIES - 1:
+                filled[~filled] = nearest.settle(candidates[~filled], taken)
+        if tell is not None and filled.any():
+            tell(int(filled.sum()))
+        pending = pending[~filled]
         if not len(pending):
             break
-        stayed += Counter(about[kept].tolist() if records.label is not None else [_ALL] * int(kept.sum()))
+        stayed += Counter(about[fit].tolist() if records.label is not None else [_ALL] * int(fit.sum()))
         if _is_hopeless(tally, stayed, labelled=records.label is not None):
             break
     if len(pending):
         raise _hopeless(tally, len(pending))
-    every = np.concatenate(ids)
-    order = np.argsort(every % n, kind="stable")
-    joined = {name: np.concatenate([part[name] for part in columns])[order] for name in columns[0]}
-    return Chosen(Records.concatenate(taken).take(order), every[order], joined, tally)
+    return taken.chosen(tally)
+
+
+class _Taken:
+    """Candidates that took their places, of n."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self._records: list[Records] = []
+        self._columns: list[Mapping[str, NDArray[Any]]] = []
+        self._ids: list[NDArray[np.int64]] = []
+
+    def add(
+        self, records: Records, ids: NDArray[np.int64], columns: Mapping[str, NDArray[Any]], kept: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Take those that are kept; returns which they are."""
+        self._records.append(records.take(kept))
+        self._columns.append({name: values[kept] for name, values in columns.items()})
+        self._ids.append(ids[kept])
+        return kept.copy()
+
+    def chosen(self, tally: Tally) -> Chosen:
+        """All of them in order of their places."""
+        every = np.concatenate(self._ids)
+        order = np.argsort(every % self._n, kind="stable")
+        joined = {name: np.concatenate([part[name] for part in self._columns])[order] for name in self._columns[0]}
+        return Chosen(Records.concatenate(self._records).take(order), every[order], joined, tally)
+
+
+class _Nearest:
+    """Of the candidates for a place that missed what is required, the one that came nearest; the first among equals."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self._best: dict[int, tuple[float, int, Records, Mapping[str, NDArray[Any]]]] = {}
+
+    def offer(self, records: Records, ids: NDArray[np.int64], verdict: Verdict, missed: NDArray[np.bool_]) -> None:
+        """Look at those that missed."""
+        assert verdict.reach is not None
+        for row in np.flatnonzero(missed):
+            nearness, place = float(verdict.reach.nearness[row]), int(ids[row]) % self._n
+            if place not in self._best or nearness > self._best[place][0]:
+                columns = {name: values[row : row + 1] for name, values in verdict.columns.items()}
+                self._best[place] = (nearness, int(ids[row]), records.take(np.array([row])), columns)
+
+    def settle(self, ids: NDArray[np.int64], taken: _Taken) -> NDArray[np.bool_]:
+        """Put the nearest into their places; returns which of these candidates' places those are."""
+        found = np.array([int(index) % self._n in self._best for index in ids], dtype=bool)
+        for index in ids[found]:
+            _, identity, record, columns = self._best.pop(int(index) % self._n)
+            taken.add(record, np.array([identity], dtype=np.int64), columns, np.ones(1, dtype=bool))
+        return found
+
+
+def _reached(reach: Reach | None, kept: NDArray[np.bool_], missed: NDArray[np.bool_], turn: int) -> Reached:
+    """What a turn adds to the tally of what was required."""
+    if reach is None:
+        return Reached()
+    redrawn = Counter(reach.about[missed].tolist()) if turn < TRIES - 1 else {}
+    return Reached(int((reach.nearness >= 1).sum()) if turn == 0 else 0, int(kept.sum()), redrawn)
 
 
 def _is_hopeless(tally: Tally, stayed: Mapping[str, int], *, labelled: bool) -> bool:

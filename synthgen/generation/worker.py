@@ -23,8 +23,9 @@ from synthgen.generation.cascade import LowResolution
 from synthgen.generation.given import Start
 from synthgen.generation.plan import Plan
 from synthgen.generation.regions import kept
+from synthgen.generation.requiring import Requiring, nearness_of
 from synthgen.generation.sampling import noise_levels, sampling_denoiser, settings_of
-from synthgen.generation.vetting import Tally, select
+from synthgen.generation.vetting import Judging, Tally, select
 from synthgen.io.atomic import read_text, write_text
 from synthgen.io.card import versions
 from synthgen.io.run import Run
@@ -81,7 +82,11 @@ def _made(
         given, anew = None, None
         if plan.given is None:
             if told is None:
-                conditions = run.conditions(labels, seed=plan.seed, sample_ids=places, asked=plan.conditions)
+                near = nearness_of(run, plan.require)  # a further candidate then takes another training record's
+                drawn_by = places if near is None else ids
+                conditions = run.conditions(
+                    labels, seed=plan.seed, sample_ids=drawn_by, asked=plan.conditions, nearness=near
+                )
             else:
                 conditions = {name: values[rows] for name, values in told.items()}
             conditions |= {} if small is None else small(ids, labels, conditions)
@@ -136,11 +141,15 @@ def shard_records(
 ) -> tuple[Records, dict[str, NDArray[Any]], Tally | None]:
     """The records of one shard with their further columns, and how many candidates were dropped where any may be."""
     ids = plan.ids(shard)
-    if plan.vetting is None:
-        return make_records(run, plan, ids, tell), row_columns(plan, ids), None
-    from synthgen.generation.vetter import vetter_in
+    judging: Judging | None = None
+    if plan.vetting is not None:
+        from synthgen.generation.vetter import vetter_in
 
-    judging = vetter_in(run, plan.vetting, directory)
+        judging = vetter_in(run, plan.vetting, directory)
+    if plan.require:
+        judging = Requiring(run, plan.require, judging)
+    if judging is None:
+        return make_records(run, plan, ids, tell), row_columns(plan, ids), None
     chosen = select(partial(make_records, run, plan), ids, plan.n, judging, tell)
     return chosen.records, {**row_columns(plan, chosen.ids.tolist()), **chosen.columns}, chosen.tally
 

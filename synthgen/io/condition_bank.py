@@ -43,8 +43,19 @@ class ConditionBank:
         self._attributes = {attribute.name: attribute for attribute in schema.attributes}
         self._size = len(next(iter(rows.values()))) if rows else 0
 
+    @property
+    def rows(self) -> Mapping[str, Tensor]:
+        """As given."""
+        return self._rows
+
     def draw(
-        self, labels: NDArray[np.int64] | None, asked: Asked, *, seed: int, sample_ids: Sequence[int]
+        self,
+        labels: NDArray[np.int64] | None,
+        asked: Asked,
+        *,
+        seed: int,
+        sample_ids: Sequence[int],
+        nearness: NDArray[np.float64] | None = None,
     ) -> dict[str, Tensor]:
         """Conditions of records to generate.
 
@@ -52,6 +63,7 @@ class ConditionBank:
             labels: `(N,)` index into the schema's labels; None for unlabelled data.
             asked: see `Asked`.
             seed, sample_ids: of the data set, and of each record in it.
+            nearness: `(rows,)`: take rows where this is 1 or more; of a label that has none, the highest.
 
         Raises:
             RunError: no training record has the label.
@@ -64,14 +76,16 @@ class ConditionBank:
         keys = [np.asarray(labels, dtype=np.float64)[:, None]] if labelled else []
         keys += [values.reshape(len(values), -1).double().numpy() for values in told.values()]
         if not keys:
-            rows = (draws * self._size).astype(np.int64)
+            candidates = np.flatnonzero(_near(np.ones(self._size, dtype=bool), nearness))
+            rows = candidates[(draws * len(candidates)).astype(np.int64)]
         else:
             rows = np.zeros(len(sample_ids), dtype=np.int64)
             found, group = np.unique(np.concatenate(keys, axis=1), axis=0, return_inverse=True)
             for number in range(len(found)):
                 chosen = np.flatnonzero(group.reshape(-1) == number)
                 label = int(found[number, 0]) if labelled else None
-                candidates = self._candidates(label, {name: values[chosen[0]] for name, values in told.items()})
+                asked_here = {name: values[chosen[0]] for name, values in told.items()}
+                candidates = self._candidates(label, asked_here, nearness)
                 rows[chosen] = candidates[(draws[chosen] * len(candidates)).astype(np.int64)]
         picked = torch.from_numpy(rows)
         drawn = {name: values[picked] for name, values in self._rows.items()}
@@ -84,9 +98,9 @@ class ConditionBank:
         """The asked conditions of each record; arguments as `draw`."""
         return {name: self._told(name, values, seed, sample_ids) for name, values in asked.items()}
 
-    def label_frequencies(self, asked: Asked) -> NDArray[np.float64]:
+    def label_frequencies(self, asked: Asked, nearness: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """Share of each label among the rows that are as asked, `(K,)`; of all rows where none is."""
-        allowed = np.ones(self._size, dtype=bool)
+        allowed = _near(np.ones(self._size, dtype=bool), nearness)
         for name, values in asked.items():
             fitting = allowed & self._fitting(name, values)
             allowed = fitting if fitting.any() else allowed
@@ -108,13 +122,16 @@ class ConditionBank:
         numbers = low * (high / low) ** draws if attribute.logarithmic else low + (high - low) * draws
         return to_condition(attribute, np.rint(numbers) if attribute.integer else numbers)
 
-    def _candidates(self, label: int | None, told: Mapping[str, Tensor]) -> NDArray[np.int64]:
+    def _candidates(
+        self, label: int | None, told: Mapping[str, Tensor], nearness: NDArray[np.float64] | None
+    ) -> NDArray[np.int64]:
         """Rows of a label that fit what is asked, as far as any do."""
         allowed = np.ones(self._size, dtype=bool)
         if label is not None:
             allowed = (self._rows["label"] == label).numpy()
             if not allowed.any():
                 raise RunError(f"the run has no training records of class {self._schema.labels[label]}")
+        allowed = _near(allowed, nearness)
         exact = [name for name in told if self._attributes[name].kind != "number"]
         for name in exact:
             same = (self._rows[name] == told[name]).reshape(self._size, -1).all(dim=1).numpy()
@@ -137,6 +154,13 @@ class ConditionBank:
         inside = (rows[:, 0].numpy() >= low - 1e-6) & (rows[:, 0].numpy() <= high + 1e-6)
         away = (rows[:, 0] - (low + high) / 2).abs().nan_to_num(torch.inf).numpy()
         return inside if inside.sum() >= _NEAREST else _nearest(np.ones(len(rows), dtype=bool), away)
+
+
+def _near(allowed: NDArray[np.bool_], nearness: NDArray[np.float64] | None) -> NDArray[np.bool_]:
+    """Those of the allowed rows that reach what is required, or else come nearest."""
+    if nearness is None:
+        return allowed
+    return np.asarray(allowed & (nearness >= min(1.0, float(nearness[allowed].max()))))
 
 
 def _nearest(allowed: NDArray[np.bool_], away: NDArray[np.floating]) -> NDArray[np.bool_]:

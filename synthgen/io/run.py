@@ -241,15 +241,23 @@ class Run:
     def _bank(self) -> ConditionBank:
         return ConditionBank(load_tensors(self.path / "conditions.safetensors"), self.schema)
 
-    def label_frequencies(self, asked: Asked | None = None) -> NDArray[np.float64]:
+    @property
+    def condition_rows(self) -> Mapping[str, torch.Tensor]:
+        """Conditions of up to 20,000 training records by name, `(rows, ...)` each."""
+        return self._bank.rows
+
+    def label_frequencies(
+        self, asked: Asked | None = None, nearness: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
         """Share of each class among the training records, `(K,)`; empty for unlabelled data.
 
         Args:
             asked: only among records with these attributes, see `synthgen.io.condition_bank`.
+            nearness: only among rows where this is 1 or more, see `condition_rows`.
         """
         counts = np.array(self.facts["label_counts"], dtype=np.float64)
-        if asked and len(counts):
-            return self._bank.label_frequencies(asked)
+        if (asked or nearness is not None) and len(counts):
+            return self._bank.label_frequencies(asked or {}, nearness)
         return cast(NDArray[np.float64], counts / counts.sum()) if len(counts) else counts
 
     def conditions(
@@ -259,6 +267,7 @@ class Run:
         seed: int,
         sample_ids: Sequence[int],
         asked: Asked | None = None,
+        nearness: NDArray[np.float64] | None = None,
     ) -> dict[str, torch.Tensor]:
         """Conditions for records to generate: as asked, the rest of a training record like it, by (seed, id) alone.
 
@@ -267,8 +276,9 @@ class Run:
             seed: seed of the data set.
             sample_ids: `(N,)` position of each record in the data set.
             asked: attributes as `Plan.conditions` holds them.
+            nearness: of each of the `condition_rows`, which ones are drawn from; see `ConditionBank.draw`.
         """
-        return self._bank.draw(labels, asked or {}, seed=seed, sample_ids=sample_ids)
+        return self._bank.draw(labels, asked or {}, seed=seed, sample_ids=sample_ids, nearness=nearness)
 
     def told(self, asked: Asked, *, seed: int, sample_ids: Sequence[int]) -> dict[str, torch.Tensor]:
         """The asked conditions alone; arguments as `conditions`."""

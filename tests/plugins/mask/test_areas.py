@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from synthgen_mask.areas import AREA, areas_of, class_positions, rows_with, shares, told
+from synthgen_mask.areas import AREA, ClassShares, areas_of, shares, told
 from synthgen_mask.classes import IGNORE, MaskClass, mask_schema, palette
 from synthgen_mask.codec import MaskCodec
 
@@ -49,14 +49,18 @@ def test_the_codec_tells_the_areas(tmp_path):
     torch.testing.assert_close(codec.encode(records).conditions[AREA], told(shares(mask, CLASSES)))
 
 
-def test_rows_that_cover_enough_are_found():
-    rows = told(np.array([[0.9, 0.1, 0.0], [0.5, 0.4, 0.1], [1.0, 0.0, 0.0]]))
-    assert rows_with(rows, {1: 0.05}).tolist() == [True, True, False]
-    assert rows_with(rows, {1: 0.2, 2: 0.05}).tolist() == [False, True, False]
-    assert rows_with(rows, {}).all()
+def test_classes_are_named_by_name_or_id_and_a_slip_is_answered():
+    offered = ClassShares(CLASSES)
+    assert offered.positions(["kind 9", "3"]) == [2, 1]
+    with pytest.raises(UsageError, match="unknown pixel class kimd 3") as caught:
+        offered.positions(["kimd 3"])
+    assert caught.value.hint == "Did you mean kind 3?"
 
 
-def test_classes_are_named_by_name_or_id():
-    assert class_positions(["kind 9", "3"], CLASSES) == [2, 1]
-    with pytest.raises(UsageError, match="unknown pixel class kind 4"):
-        class_positions(["kind 4"], CLASSES)
+def test_condition_rows_reach_a_share_within_the_steps_that_are_told():
+    rows = {AREA: told(np.array([[0.9, 0.1, 0.0], [0.55, 0.4, 0.05], [1.0, 0.0, 0.0], [np.nan] * 3]))}
+    offered = ClassShares(CLASSES)
+    np.testing.assert_array_equal(offered.nearness(rows, {1: 0.09}) >= 1, [True, True, False, False])
+    np.testing.assert_array_equal(offered.nearness(rows, {1: 0.2, 2: 0.04}) >= 1, [False, True, False, False])
+    assert offered.nearness(rows, {1: 1.0})[1] == pytest.approx(0.464, abs=1e-3)  # 0.4 is told as 10^(-1/3)
+    assert offered.nearness({"present": torch.ones(1, 3)}, {1: 0.1}) is None  # a run before there were areas
