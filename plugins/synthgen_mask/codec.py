@@ -29,6 +29,7 @@ __all__ = ["IMAGE_SHARE", "MASK_SCALE", "MaskCodec"]
 
 MASK_SCALE = 2.0
 """Half the distance between "of this class" and "not", in units of the encoded data (standard deviation 0.5)."""
+_PIECE = 32  # records whose probabilities of all classes are in memory at once
 IMAGE_SHARE = 0.5
 """Share of the loss that the image channels carry, the mask channels carry the rest."""
 
@@ -114,11 +115,22 @@ class MaskCodec:
             x: encoded records `(N, C, H, W)`.
             below: pixels with a smaller margin, in 0..1, become ignored (255).
         """
-        top = self.probabilities(x).topk(min(2, len(self._classes)), dim=1).values  # (N, 2, H, W)
-        margin = (top[:, 0] - top[:, 1] if top.shape[1] > 1 else top[:, 0]).numpy()
+        margin = self.margins(x)
         mask = np.where(margin < below, np.array(IGNORE, records["mask"].dtype), records["mask"])
         columns = {**records.columns, "mask": mask, "margin": np.rint(255 * margin).astype(np.uint8)}
         return replace(records, columns=columns)
+
+    def certainty(self, x: Tensor) -> NDArray[np.float32]:
+        """Mean margin of each record's mask, `(N,)` in 0..1."""
+        return np.asarray(self.margins(x).mean((1, 2), dtype=np.float64), dtype=np.float32)
+
+    def margins(self, x: Tensor) -> NDArray[np.float32]:
+        """Of each pixel, the likeliest class's probability minus the second's, `(N, H, W)` in 0..1."""
+        return np.concatenate([self._margins(part) for part in torch.split(x, _PIECE)])
+
+    def _margins(self, x: Tensor) -> NDArray[np.float32]:
+        top = self.probabilities(x).topk(min(2, len(self._classes)), dim=1).values  # (N, 2, H, W)
+        return np.asarray((top[:, 0] - top[:, 1] if top.shape[1] > 1 else top[:, 0]).numpy())
 
     def probabilities(self, x: Tensor) -> Tensor:
         """Of each class, as the mask channels of x stand for it, each channel by itself; `(N, K, H, W)`."""

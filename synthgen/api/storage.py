@@ -28,6 +28,7 @@ ROW_COLUMNS = (
     "nearest_distance",
     "requested_shares",
     "achieved_shares",
+    "mean_margin",
 )
 """Columns of a data set that say where a row comes from; where `sample_id` is, a reader takes none of them for data."""
 

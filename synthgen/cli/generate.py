@@ -109,6 +109,17 @@ def generate(
             rich_help_panel=_CHOOSING,
         ),
     ] = None,
+    ignore_below: Annotated[
+        float,
+        typer.Option(
+            "--ignore-below",
+            metavar="P",
+            min=0,
+            max=1,
+            help="Masks: write 255 (ignored) where the margin is smaller than this.",
+            rich_help_panel=_WRITING,
+        ),
+    ] = 0.0,
     check: Annotated[
         bool,
         typer.Option(
@@ -210,6 +221,7 @@ def generate(
             shards=shards,
             given=start,
             require=_required(require) or None,
+            ignore_below=ignore_below,
             check=check,
             drop_inconsistent=drop_inconsistent,
             keep_best=keep_best,

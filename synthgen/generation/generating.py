@@ -53,6 +53,7 @@ def generate(
     shards: int | None = None,
     given: Given | Path | str | None = None,
     require: Mapping[str, float] | None = None,
+    ignore_below: float = 0.0,
     check: bool = False,
     drop_inconsistent: bool = False,
     keep_best: float | None = None,
@@ -87,6 +88,7 @@ def generate(
         given: records of the run's modality to start from, record i from given record i mod m; see `Given`.
         require: for masks, pixel class -> least share of each record: `{"pedestrian": 0.02}`. Records that miss are
             made anew, ten tries at most, then the nearest stays; columns `requested_shares`, `achieved_shares`.
+        ignore_below: for masks: pixels whose margin is smaller become 255, ignored; the margins are written too.
         check: have an independent judge, trained on the run's real training records, look at each record: columns
             `consistency`, `nearest_id` and `nearest_distance`.
         drop_inconsistent: and replace those whose label fits worse than that of 95 % of real records of the class.
@@ -119,6 +121,7 @@ def generate(
         shards=shards,
         given=given,
         require=require,
+        ignore_below=ignore_below,
         vetting=_vetting(run, check, drop_inconsistent, keep_best),
     )
     if dry_run:
@@ -182,6 +185,7 @@ def generate_records(
     seed: int = 0,
     given: Given | Path | str | None = None,
     require: Mapping[str, float] | None = None,
+    ignore_below: float = 0.0,
     drop_inconsistent: bool = False,
     keep_best: float | None = None,
 ) -> Records:
@@ -200,6 +204,7 @@ def generate_records(
         seed=seed,
         given=given,
         require=require,
+        ignore_below=ignore_below,
         vetting=_vetting(run, False, drop_inconsistent, keep_best),
     )
     make = partial(make_records, run, plan)

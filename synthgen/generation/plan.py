@@ -70,6 +70,7 @@ class Plan:
     conditions: Asked = field(default_factory=dict)
     vetting: Vetting | None = None
     require: Mapping[str, float] = field(default_factory=dict)
+    ignore_below: float = 0.0
 
     @property
     def shards(self) -> int:
@@ -121,6 +122,8 @@ class Plan:
         raw |= {} if vetting is None else {"vetting": dataclasses.asdict(vetting)}
         require = raw.pop("require")
         raw |= {"require": dict(require)} if require else {}
+        below = raw.pop("ignore_below")
+        raw |= {"ignore_below": below} if below else {}
         return json.dumps(raw, indent=2, ensure_ascii=False)
 
     @classmethod
@@ -166,6 +169,7 @@ def make_plan(
     given: Given | Path | str | None = None,
     vetting: Vetting | None = None,
     require: Mapping[str, Any] | None = None,
+    ignore_below: float = 0.0,
 ) -> Plan:
     """Settle a data set; see `synthgen.generate` for the arguments.
 
@@ -220,11 +224,26 @@ def make_plan(
         conditions=wanted,
         vetting=vetting,
         require=least,
+        ignore_below=_ignored_below(run, ignore_below, start),
     )
     warn_of_missing(run, least, plan.label_counts(run.schema.labels) if least else {})
     if label_plan.mode == "given":
         plan.label_ids(run.schema.labels, range(1))  # labels that are missing or unknown are said at once
     return plan
+
+
+def _ignored_below(run: Run, margin: float, start: GivenPlan | None) -> float:
+    """The margin below which pixels of drawn masks are ignored, checked."""
+    if not 0 <= margin <= 1:
+        raise UsageError(f"ignore_below is {margin:g}: a margin lies in 0..1")
+    if margin and not hasattr(run.codec(), "doubtful"):
+        raise UsageError(
+            f"{run.schema.modality} records have no pixels to ignore: ignore_below is for masks",
+            hint="Leave --ignore-below away.",
+        )
+    if margin and start is not None and start.part:
+        raise UsageError("ignore_below is for masks that are drawn with their images; here one of them is given")
+    return margin
 
 
 def _label_plan(

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from synthgen import registry, seeding
-from synthgen.api import Records, Schema, Writer, WrittenFile
+from synthgen.api import Codec, Records, Schema, Writer, WrittenFile
 from synthgen.data.channel_groups import channel_groups
 from synthgen.diffusion.samplers import Sampler
 from synthgen.errors import is_out_of_memory
@@ -33,6 +33,7 @@ from synthgen.plugins import plugin_host
 from synthgen.training.precision import autocast, choose_device
 
 __all__ = [
+    "CERTAINTY",
     "file_metadata",
     "finished_files",
     "make_records",
@@ -44,9 +45,18 @@ __all__ = [
 
 _LOG = logging.getLogger(__name__)
 _MARKERS = ".shards"
+CERTAINTY = "mean_margin"
+"""Column of a row: how sure the model is of its mask, in 0..1."""
 
 
-def make_records(run: Run, plan: Plan, sample_ids: Sequence[int], tell: Callable[[int], None] | None = None) -> Records:
+def make_records(
+    run: Run,
+    plan: Plan,
+    sample_ids: Sequence[int],
+    tell: Callable[[int], None] | None = None,
+    *,
+    certainty: bool = False,
+) -> Records:
     """The records with these ids, in that order.
 
     Args:
@@ -54,8 +64,10 @@ def make_records(run: Run, plan: Plan, sample_ids: Sequence[int], tell: Callable
         plan: see `Plan`.
         sample_ids: positions in the data set; beyond its end, further candidates for a place.
         tell: called with the number of records of each finished batch.
+        certainty: add `CERTAINTY` to the columns, where the codec says how sure the model is of a record.
     """
-    return _made(run, plan, sample_ids, plan.label_ids(run.schema.labels, plan.places(sample_ids)), tell=tell)
+    labels = plan.label_ids(run.schema.labels, plan.places(sample_ids))
+    return _made(run, plan, sample_ids, labels, tell=tell, certainty=certainty)
 
 
 def _made(
@@ -65,6 +77,7 @@ def _made(
     every_label: NDArray[np.int64] | None,
     told: Mapping[str, torch.Tensor] | None = None,
     tell: Callable[[int], None] | None = None,
+    certainty: bool = False,
 ) -> Records:
     """The records with these ids, labels (index into the run's) and conditions (None: as the plan has them)."""
     device = choose_device()
@@ -111,13 +124,26 @@ def _made(
             records = kept(records, given, anew)
         if given is not None and plan.given is not None and plan.given.part:
             records = plan.given.restored(records, given)
-            if plan.given.part == "image" and hasattr(codec, "doubtful"):
-                records = codec.doubtful(records, x, below=plan.given.ignore_below)
+        records = _marked(records, x, plan, codec, certainty)
         if tell is not None:
             tell(len(ids))
         return dataclasses.replace(records, label=labels)
 
     return Records.concatenate(list(_in_batches(len(sample_ids), plan.sampling.batch_size, made)))
+
+
+def _marked(records: Records, x: torch.Tensor, plan: Plan, codec: Codec, certainty: bool) -> Records:
+    """The records, with what the model is unsure of as ignored where that is asked for, and with `CERTAINTY`."""
+    part = "" if plan.given is None else plan.given.part
+    if part not in ("", "image"):  # what may be unsure is given
+        return records
+    labelling = plan.given is not None and part == "image"
+    if hasattr(codec, "doubtful") and (labelling or plan.ignore_below):
+        below = plan.given.ignore_below if plan.given is not None and labelling else plan.ignore_below
+        records = codec.doubtful(records, x, below=below)
+    if certainty and hasattr(codec, "certainty"):
+        records = dataclasses.replace(records, columns={**records.columns, CERTAINTY: codec.certainty(x)})
+    return records
 
 
 def row_columns(plan: Plan, sample_ids: Sequence[int]) -> dict[str, NDArray[Any]]:
@@ -149,9 +175,18 @@ def shard_records(
     if plan.require:
         judging = Requiring(run, plan.require, judging)
     if judging is None:
-        return make_records(run, plan, ids, tell), row_columns(plan, ids), None
-    chosen = select(partial(make_records, run, plan), ids, plan.n, judging, tell)
-    return chosen.records, {**row_columns(plan, chosen.ids.tolist()), **chosen.columns}, chosen.tally
+        records, sure = _parted(make_records(run, plan, ids, tell, certainty=True))
+        return records, {**row_columns(plan, ids), **sure}, None
+    chosen = select(partial(make_records, run, plan, certainty=True), ids, plan.n, judging, tell)
+    records, sure = _parted(chosen.records)
+    return records, {**row_columns(plan, chosen.ids.tolist()), **sure, **chosen.columns}, chosen.tally
+
+
+def _parted(records: Records) -> tuple[Records, dict[str, NDArray[Any]]]:
+    """The records, and beside them how sure the model is of each."""
+    columns = dict(records.columns)
+    sure = {CERTAINTY: columns.pop(CERTAINTY)} if CERTAINTY in columns else {}
+    return dataclasses.replace(records, columns=columns), sure
 
 
 def tally_of(plan: Plan, directory: Path) -> Tally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from synthgen_mask.classes import MaskClass, class_table_text, palette
@@ -13,6 +14,7 @@ from synthgen import Given, generate
 from synthgen.errors import DataError, UsageError
 from synthgen.generation import generate_records
 from synthgen.generation.labelling import label
+from synthgen.generation.plan import Plan, make_plan
 from synthgen.training import train
 
 SIZE, INK = 12, (0, 110, 220)
@@ -181,3 +183,45 @@ def test_labelling_needs_a_run_that_was_trained_for_it(tiny_run, run, tmp_path):
         label(tmp_path, tiny_run)
     with pytest.raises(UsageError, match=r"a margin lies in 0\.\.1"):
         label(tmp_path, run, ignore_below=2)
+
+
+def test_masks_drawn_with_their_images_say_how_sure_they_are_and_leave_out_what_is_not(run, tmp_path):
+    plain = generate(run, n=12, out=tmp_path / "plain", shards=2).path
+    unsure = generate(run, n=12, ignore_below=0.9, out=tmp_path / "unsure").path
+
+    def opened(folder, name):
+        return np.stack([np.asarray(Image.open(folder / name / f"{i:08d}.png")) for i in range(12)])
+
+    assert not (plain / "margins").exists()
+    masks, margins = opened(unsure, "masks"), opened(unsure, "margins")
+    assert 0 < (masks == 255).mean() < 1
+    np.testing.assert_array_equal(masks == 255, margins < np.rint(0.9 * 255))
+    known = masks != 255
+    np.testing.assert_array_equal(masks[known], opened(plain, "masks")[known])
+    for folder in (plain, unsure):
+        rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
+        np.testing.assert_allclose(
+            [row["mean_margin"] for row in rows], margins.mean((1, 2)) / 255, atol=1 / 255
+        )  # the pictures are rounded
+
+
+def test_given_masks_have_no_margin_and_labelled_images_have(run, masks, tmp_path):
+    drawn = generate(run, given=Given(masks[0], part="mask"), out=tmp_path / "drawn").path
+    assert "mean_margin" not in json.loads((drawn / "metadata.jsonl").read_text().splitlines()[0])
+    image, _ = squares(4, 4)
+    save(tmp_path / "scans", image)
+    drafts = label(tmp_path / "scans", run, format="parquet", out=tmp_path / "drafts").path
+    table = pd.read_parquet(drafts / "data")
+    assert table["mean_margin"].between(0, 1).all()
+    with pytest.raises(UsageError, match="one of them is given"):
+        generate(run, given=Given(masks[0], part="mask"), ignore_below=0.5, out=tmp_path / "no")
+
+
+def test_margins_are_for_masks(tiny_run, run):
+    with pytest.raises(UsageError, match="image records have no pixels to ignore"):
+        make_plan(tiny_run, n=2, ignore_below=0.5)
+    with pytest.raises(UsageError, match=r"a margin lies in 0\.\.1"):
+        make_plan(run, n=2, ignore_below=1.5)
+    plan = make_plan(run, n=2, ignore_below=0.5)
+    assert Plan.from_json(plan.to_json()) == plan
+    assert "ignore_below" not in json.loads(make_plan(run, n=2).to_json())
