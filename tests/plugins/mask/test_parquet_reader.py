@@ -82,8 +82,9 @@ def test_an_empty_table_is_an_error(tmp_path):
 def test_a_truncated_file_is_an_error(tmp_path):
     path = _file(tmp_path / "a.parquet", [np.eye(6, dtype=np.uint8)])
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(DataError, match=r"a\.parquet"):
-        MaskParquetReader().accepts(path)
+    assert MaskParquetReader().accepts(path)
+    with pytest.raises(DataError, match=r"a\.parquet is not a readable Parquet file"):
+        MaskParquetReader().read(path, DataConfig())
 
 
 def test_files_with_images_alone_are_left_to_others(tmp_path):
