@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from synthgen_mask.classes import (
 from synthgen_mask.grey import looks_smoothed, threshold
 from synthgen_mask.pairs import Pairs
 from synthgen_mask.pixels import MODES, mask_ids, resize_image, resize_mask
+from synthgen_mask.tiles import tiles_of
 
 __all__ = ["Labels", "open_pairs"]
 
@@ -67,6 +68,8 @@ def open_pairs(
         DataError: sizes of image and mask differ, ids that the table does not have, one class only, unreadable files.
     """
     said = [f"{len(pairs)} images with masks", *notes]
+    if options.crop is not None:
+        pairs, labels, official_split = _squares(pairs, options, labels, official_split, said)
     size, mode = _frame(pairs, options, said)
     every = np.arange(len(pairs))
     bands = {"L": 1, "RGB": 3, "RGBA": 4}[mode]
@@ -110,6 +113,25 @@ def open_pairs(
     return LazySource(schema, len(pairs), load, labels=labels.index, **more)  # type: ignore[arg-type]
 
 
+def _squares(
+    pairs: Pairs, options: DataConfig, labels: Labels, official_split: NDArray[np.str_] | None, said: list[str]
+) -> tuple[Pairs, Labels, NDArray[np.str_] | None]:
+    """The squares of `data.crop`, with what is known of the image that each one is from.
+
+    Raises:
+        DataError: another size was asked for too.
+    """
+    assert options.crop is not None
+    if options.image_size not in (None, options.crop):
+        raise DataError("data.crop cuts images and data.image_size resizes them", hint="Give one of them.")
+    tiles = tiles_of(pairs, options.crop, said)
+    owner = tiles.owner
+    groups = owner.astype(np.str_) if labels.groups is None else labels.groups[owner]
+    index = None if labels.index is None else labels.index[owner]
+    split = None if official_split is None else official_split[owner]
+    return tiles, replace(labels, index=index, groups=groups), split
+
+
 def _frame(pairs: Pairs, options: DataConfig, said: list[str]) -> tuple[tuple[int, int], str]:
     """The height and width of all records, and their Pillow mode."""
     sizes: Counter[tuple[int, int]] = Counter()
@@ -146,7 +168,9 @@ def _frame(pairs: Pairs, options: DataConfig, said: list[str]) -> tuple[tuple[in
 def _target(height: int, width: int, options: DataConfig, said: list[str]) -> tuple[int, int]:
     """The chosen size, the aspect kept."""
     long = max(height, width)
-    if options.image_size is not None:
+    if options.crop is not None:
+        target = options.crop, options.crop
+    elif options.image_size is not None:
         target = options.image_size, max(4, round(options.image_size * width / height))
     elif long > _LARGE and long > _REDUCED:
         target = max(4, round(height * _REDUCED / long)), max(4, round(width * _REDUCED / long))

@@ -54,6 +54,9 @@ class DataConfig(Section):
     window: int | None = Field(None, ge=2, description="timeseries: cut long series into windows of this many steps")
     stride: int | None = Field(None, ge=1, description="timeseries: steps between windows; window // 2 when unset")
     image_size: int | None = Field(None, ge=4, le=1024, description="image, mask: resize to this height and width")
+    crop: int | None = Field(
+        None, ge=8, le=1024, description="mask: cut larger images into squares of this side instead of resizing them"
+    )
     image_mode: Literal["auto", "grey", "rgb", "rgba"] = Field("auto", description="image, mask: convert to this mode")
     mask_suffix: str = Field("", description="mask: what a mask's name has after its image's; guessed when empty")
     mask_values: Literal["auto", "ids", "binary"] = Field(
@@ -64,7 +67,7 @@ class DataConfig(Section):
     calibration: float = Field(0.1, ge=0, lt=0.9, description="share kept for calibrating anomaly scores")
     validation: float = Field(0.05, ge=0, lt=0.9, description="share for the held-out loss; from 400 records on")
     memory_gib: float = Field(2.0, gt=0, description="sets that are larger once decoded are read piece by piece")
-    balance: float = Field(0.0, ge=0, le=1, description="0: classes as often as they come; 1: all equally often")
+    balance: float = Field(0.0, ge=0, le=1, description="0: classes as often as they come; 1: equally often")
     augment: float = Field(0.0, ge=0, le=1, description="probability of each of the modality's non-leaky augmentations")
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from synthgen import registry
-from synthgen.api import Codec, Modality, Records, Schema, Source
+from synthgen.api import Codec, Modality, Records, Schema, Shares, Source
 from synthgen.config import RunConfig, merge, resolve
 from synthgen.data.opening import open_source, relabel
 from synthgen.data.order import Balanced, Blocked, Graded, Order, Shuffled
@@ -93,7 +93,7 @@ def prepare(overrides: Mapping[str, Any], continued: Run | None = None) -> Prepa
     new = EncodedData(source, split.train, codec, seed=seed, memory_gib=memory)
     _check_finite(new)
     config = _settle(config, new)
-    new.order = _order(config, new, None if source.labels is None else source.labels[split.train])
+    new.order = _order(config, new, _classes(config, modality, source, split))
     counts = _count(source, split.train, len(schema.labels))
     old = None
     data: EncodedData | Rehearsed = new
@@ -173,6 +173,22 @@ def _count(source: Source, indices: NDArray[np.int64], classes: int) -> list[int
         return []
     counts: list[int] = np.bincount(source.labels[indices], minlength=classes).tolist()
     return counts
+
+
+def _classes(config: RunConfig, modality: Modality, source: Source, split: Split) -> NDArray[np.int64] | None:
+    """The class of each training record; of unlabelled records that are to be balanced, the rarest part it shows.
+
+    A part, such as a pixel class, is the rarer the fewer records show it. The denoiser is told how much of each part a
+    record shows, and generation draws that as often as training records have it, so that balance only moves effort.
+    """
+    if source.labels is not None:
+        return source.labels[split.train]
+    if not config.data.balance or not hasattr(modality, "shares"):
+        return None
+    shares: Shares = modality.shares(source.schema)
+    shown = np.concatenate([shares.measured(records) > 0 for records in _chunks(source, split.train)])  # (N, K)
+    scarcity = np.where(shown, shown.sum(0), len(shown) + 1)
+    return np.where(shown.any(1), scarcity.argmin(1), -1)
 
 
 def _order(config: RunConfig, data: EncodedData, labels: NDArray[np.int64] | None) -> Order:
