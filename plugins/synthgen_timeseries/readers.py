@@ -89,7 +89,7 @@ class CsvReader:
         name = path.name.lower()
         if name.endswith((".csv", ".csv.gz")):
             return path.is_file()
-        return path.is_file() and path.suffix.lower() in _UCR
+        return path.is_file() and path.suffix.lower() in _UCR and not _holds_numbers(first_line(path))
 
     def read(self, path: Path, options: DataConfig) -> Source:
         """The layout follows from the columns."""

@@ -34,6 +34,10 @@ def test_a_ucr_folder_or_its_train_file_brings_both_parts(ucr, name):
     assert records["values"][3, 0].tolist() == [9, 8, 7]
 
 
+def test_a_ucr_file_is_no_table(ucr):
+    assert not CsvReader().accepts(ucr / "Toy_TRAIN.tsv")
+
+
 def test_a_ucr_test_file_stands_alone(ucr):
     source, _ = _read(UcrReader(), ucr / "Toy_TEST.tsv")
     assert len(source) == 1
