@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -36,8 +37,9 @@ TINY: dict[str, Any] = {
 }
 
 _CHILD = """
-import json, resource, sys, time
+import json, sys, time
 import torch
+from record import peak_mb
 from synthgen.generation import generate
 
 run, n, steps, out, workers = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
@@ -45,14 +47,14 @@ torch.set_num_threads(workers)
 started = time.perf_counter()
 generate(run, n=n, steps=steps, out=out, workers=workers, shards=max(workers, n // 5000))
 seconds = time.perf_counter() - started
-print(json.dumps({"seconds": seconds, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+print(json.dumps({"seconds": seconds, "peak_mb": peak_mb()}))
 """
 
 
 def in_a_process(run: Path, n: int, steps: int, out: Path, workers: int = 1) -> dict[str, float]:
     """Generate in a fresh process: seconds of the call and peak resident memory in MB."""
     command = [sys.executable, "-c", _CHILD, str(run), str(n), str(steps), str(out), str(workers)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
     measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return measured
 
@@ -90,6 +92,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--records", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--minutes", type=float, default=0.5, help="of training of the default network")
+    parser.add_argument("--share-records", type=int, default=4_000, help="of which the shares are taken")
+    parser.add_argument("--worker-records", type=int, default=20_000, help="that one and two workers make")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, Recording("generation_scaling", seeds=[0]) as recording:
         place = Path(folder)
@@ -100,15 +104,17 @@ def main() -> None:
             print("memory", n, memory[n], flush=True)
         growth = max(m["peak_mb"] for m in memory.values()) - memory[min(memory)]["peak_mb"]
         usual = train({"modality": "image", "train": {"minutes": arguments.minutes}}, out=place / "usual")
-        parts = shares(usual, 4000, 16, place / "shares")
+        parts = shares(usual, arguments.share_records, 16, place / "shares")
         print("shares", parts, flush=True)
-        workers = {}
+        workers, asked = {}, arguments.worker_records
         for count in (1, 2):
             start = in_a_process(usual.path, count, 16, place / f"start-{count}", count)["seconds"]
-            whole = in_a_process(usual.path, 20_000, 16, place / f"workers-{count}", count)["seconds"]
-            workers[count] = {"start": start, "seconds": whole, "records_a_second": 20_000 / (whole - start)}
+            whole = in_a_process(usual.path, asked, 16, place / f"workers-{count}", count)["seconds"]
+            workers[count] = {"start": start, "seconds": whole, "records_a_second": asked / (whole - start)}
             print("workers", count, workers[count], flush=True)
         recording.results = {
+            "load_at_the_end": [round(value, 1) for value in os.getloadavg()],
+            "worker_records": asked,
             "memory": memory,
             "memory_growth_mb": growth,
             "shares": parts,

@@ -513,8 +513,8 @@ class Outcome:
     detail: str
 
 
-class _Late(BaseException):
-    pass
+class _Late(KeyboardInterrupt):
+    """Of a kind that nobody may catch, so that no guard around a plugin takes it for the plugin's fault."""
 
 
 def look(opens: Callable[[Path], tuple[int, tuple[str, ...]]], path: Path, records: int | None) -> Outcome:

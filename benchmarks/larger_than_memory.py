@@ -27,8 +27,9 @@ from record import Recording
 _PIECE = 1_000_000
 
 _CHILD = """
-import json, resource, sys, threading, time
+import json, sys, time
 import torch
+from record import peak_mb
 from synthgen.training import train
 
 torch.set_num_threads(1)
@@ -56,7 +57,7 @@ print(json.dumps({
     "seconds": facts["seconds"],
     "waited": facts["waited_for_data"],
     "waited_share": facts["waited_for_data"] / facts["seconds"],
-    "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    "peak_mb": peak_mb(),
 }))
 """
 
@@ -81,7 +82,7 @@ def write(path: Path, records: int, columns: int) -> int:
 def in_a_process(path: Path, out: Path, minutes: float, memory_gib: float) -> dict[str, Any]:
     """Train in a fresh process."""
     command = [sys.executable, "-c", _CHILD, str(path), str(out), str(minutes), str(memory_gib)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=Path(__file__).parent)
     measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return measured
 

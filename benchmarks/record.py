@@ -25,7 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["RESULTS", "Recording", "command", "git_state", "machine", "versions"]
+__all__ = ["RESULTS", "Recording", "command", "git_state", "machine", "peak_mb", "versions"]
 
 RESULTS = Path(__file__).parent / "results"
 _DISTRIBUTIONS = ("synthgen", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pyts", "tsai")
@@ -50,6 +50,18 @@ def machine() -> dict[str, Any]:
         "load": [round(value, 1) for value in os.getloadavg()],
         "system": f"{platform.system()} {platform.release()}",
     }
+
+
+def peak_mb() -> float:
+    """Most resident memory of this process so far, in MB.
+
+    Of this program alone: `ru_maxrss` of a process that was just started includes what its parent held before the exec.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():
+        raise SystemExit("the peak of memory is read from /proc/self/status, which Linux has")
+    line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
 
 
 def versions() -> dict[str, str]:

@@ -196,7 +196,7 @@ def _read_lines(path: Path) -> dict[str, list[Any]]:
     """Columns of a file with a JSON object a line."""
     try:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is not a readable file of JSON lines: {error}") from error
     if not all(isinstance(row, dict) for row in rows):
         raise DataError(f"{path} holds a line that is no JSON object")

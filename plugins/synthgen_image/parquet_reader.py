@@ -145,7 +145,7 @@ class _Images:
         file, number = self._rows.position(row)
         if isinstance(cell, dict):
             data, path = cell.get("bytes"), cell.get("path")
-            cell = _beside(file.parent, path) if data is None and path else data
+            cell = _beside(file.parent, path) if data is None and isinstance(path, str) else data
         return f"{file}, row {number}", cell
 
 

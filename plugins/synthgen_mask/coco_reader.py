@@ -185,7 +185,7 @@ def _images(file: Path, document: Mapping[str, Any]) -> list[tuple[Any, Path, tu
             raise DataError(f"{file}: image {number} lacks height or width in whole pixels")
         if height < 1 or width < 1 or height * width > MAX_PIXELS:
             raise DataError(f"{file}: {name} states {width} x {height} pixels; {MAX_PIXELS:,} are allowed")
-        if home is None or not (home / name).is_file():
+        if home is None or not safe_join(home, name).is_file():
             home = _home(file, name)
         found.append((raw.get("id"), safe_join(home, name), (height, width)))
     return found

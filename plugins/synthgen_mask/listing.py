@@ -149,8 +149,8 @@ def _file(folder: Path, cell: str, where: str) -> Path:
     if cell.startswith(("/", "\\")) or ":" in parts[0]:
         for start in range(1, len(parts)):
             relative = "/".join(parts[start:])
-            if ".." not in parts and (folder / relative).is_file():
-                return safe_join(folder, relative)
+            if ".." not in parts and (file := safe_join(folder, relative)).is_file():
+                return file
         raise DataError(
             f"{where}: {cell} is a path of another machine, and no file below {folder} ends like it",
             hint="Write paths relative to the list's folder.",

@@ -243,7 +243,11 @@ def inside_of(root: Path, files: Sequence[Path]) -> Sequence[Path]:
     """
     home = root.resolve()
     for file in files:
-        if not file.resolve().is_relative_to(home):
+        try:
+            inside = file.resolve().is_relative_to(home)
+        except (OSError, RuntimeError) as error:  # a link to itself
+            raise DataError(f"{file} is a link that cannot be followed: {error}") from error
+        if not inside:
             raise DataError(
                 f"{file} is a link that leads out of {root}, and is not followed",
                 hint="Copy the files into the folder, or open the folder that holds both.",
@@ -280,6 +284,6 @@ def read_metadata(part: Part) -> dict[str, dict[str, str]]:
         named = [(Path(str(row["file_name"])).stem, row) for row in rows]
     except KeyError as error:
         raise DataError(f"{path} has no column file_name") from error
-    except (OSError, ValueError, TypeError, csv.Error) as error:
+    except (OSError, ValueError, RecursionError, TypeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     return {stem: {str(key): str(value) for key, value in row.items()} for stem, row in named}

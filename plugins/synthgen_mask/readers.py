@@ -120,7 +120,7 @@ def _table_in(metadata: Mapping[bytes, bytes]) -> ClassTable | None:
     try:
         raw = json.loads(metadata[b"mask_classes"])
         classes = [MaskClass(int(e["id"]), str(e["name"]), (e["color"][0], e["color"][1], e["color"][2])) for e in raw]
-    except (KeyError, ValueError, TypeError, IndexError):
+    except (KeyError, ValueError, RecursionError, TypeError, IndexError):
         return None
     return ClassTable(tuple(classes), {})
 

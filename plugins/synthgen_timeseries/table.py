@@ -63,16 +63,19 @@ class Table:
         if not self.files:
             return f"{self.path}, row {row}"
         left = row
-        for path in self.files:
-            with _open_text(path) as text:
-                reader = csv.reader(text, delimiter=separator(path))
-                rows = (reader.line_num for cells in reader if any(cell.strip() for cell in cells))
-                if self.header:
-                    next(rows, None)
-                for line in rows:
-                    if left == 0:
-                        return f"{path}, line {line}"
-                    left -= 1
+        try:
+            for path in self.files:
+                with _open_text(path) as text:
+                    reader = csv.reader(text, delimiter=separator(path))
+                    rows = (reader.line_num for cells in reader if any(cell.strip() for cell in cells))
+                    if self.header:
+                        next(rows, None)
+                    for line in rows:
+                        if left == 0:
+                            return f"{path}, line {line}"
+                        left -= 1
+        except csv.Error:  # a cell of more characters than lines can be counted with
+            pass
         return f"{self.path}, row {row}"
 
     def numbers(self, column: str) -> NDArray[np.float64]:
@@ -90,7 +93,7 @@ class Table:
             row = int(bad[0])
             more = f" (and {bad.size - 1} more cells of the column)" if bad.size > 1 else ""
             raise DataError(
-                f"{self.place(row)}, column {column}: {str(series.iloc[row])!r} is not a number{more}",
+                f"{self.place(row)}, column {column}: {str(series.iloc[row])[:80]!r} is not a number{more}",
                 hint="Correct the cell, leave it empty if it is missing, or name the channels with data.value_columns.",
             )
         return np.asarray(converted)
@@ -202,10 +205,14 @@ def _read_csv(path: Path, *, header: bool) -> pd.DataFrame:
 
 def _check_nothing_beyond(path: Path, sep: str, columns: int) -> None:
     """Refuse rows with more cells than the header has names; empty ones are the mark of a separator at the end."""
-    with _open_text(path) as text:
-        for number, row in enumerate(csv.reader(text, delimiter=sep), 1):
-            if any(cell.strip() for cell in row[columns:]):
-                raise DataError(f"{path}, line {number}: {len(row)} cells, and the header has {columns} names")
+    number = 0
+    try:
+        with _open_text(path) as text:
+            for number, row in enumerate(csv.reader(text, delimiter=sep), 1):
+                if any(cell.strip() for cell in row[columns:]):
+                    raise DataError(f"{path}, line {number}: {len(row)} cells, and the header has {columns} names")
+    except csv.Error as error:
+        raise DataError(f"{path}, line {number + 1}: {error}") from error
 
 
 def _tidy(frame: pd.DataFrame) -> pd.DataFrame:
@@ -254,7 +261,7 @@ def _footer_channels(schema: Any) -> tuple[Channel, ...]:
     try:
         rows = json.loads(raw) if raw else []
         return tuple(Channel(**{**row, "values": tuple(row["values"])}) for row in rows)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         return ()
 
 

@@ -71,17 +71,18 @@ def vector_source(
     said = list(notes)
     if missing.any():
         said.append(f"{missing.mean():.1%} of the values are missing; they carry no weight in training")
-    constant = [names[j] for j in np.flatnonzero(np.nanmax(wide, axis=0) == np.nanmin(wide, axis=0)).tolist()]
+    low, high = np.nanmin(wide, axis=0), np.nanmax(wide, axis=0)
+    constant = [names[j] for j in np.flatnonzero(low == high).tolist()]
     if constant:
         said.append(f"constant columns: {', '.join(constant[:5])}{', ...' if len(constant) > 5 else ''}")
     classes, index = _classes(labels, where, label_column)
-    known = [column[~np.isnan(column)] for column in wide.T]
+    whole = (missing | (wide == np.rint(wide))).all(axis=0)
     schema = vector_schema(
         names,
         classes,
         label_column,
-        [(bool(np.all(v == np.rint(v))), float(v.min()), float(v.max())) for v in known],
-        [[float(np.nanmean(column)), float(np.nanstd(column))] for column in wide.T],
+        list(zip(whole.tolist(), low.tolist(), high.tolist(), strict=True)),
+        np.stack([np.nanmean(wide, axis=0), np.nanstd(wide, axis=0)], axis=1).tolist(),
     )
     records = Records({"values": wide.astype(np.float32)}, index)
     return ArraySource(schema, records, groups=groups, official_split=split, notes=said)

@@ -147,5 +147,5 @@ class Schema:
                     for attribute in raw.get("attributes", ())
                 ),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(f"not a schema: {error}") from error

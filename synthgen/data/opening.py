@@ -28,7 +28,8 @@ def open_source(modality: str, options: DataConfig) -> Source:
         options: `path` is a demo set's name, a file or a folder; empty opens the modality's demo set.
 
     Raises:
-        DataError: nothing there, or no reader of the modality takes it; whatever the reader finds wrong.
+        DataError: nothing there, a pipe or a device, or no reader of the modality takes it; whatever the reader finds
+            wrong.
     """
     demos = registry.names("datasets", modality)
     name = options.path or registry.modality(modality).demo
@@ -40,6 +41,8 @@ def open_source(modality: str, options: DataConfig) -> Source:
         close = difflib.get_close_matches(name, demos, n=1)
         hint = f"Did you mean the demo set {close[0]}?" if close else f"Demo sets of {modality}: {', '.join(demos)}."
         raise DataError(f"no data at {name}: there is no such file or folder", hint=hint)
+    if not path.is_file() and not path.is_dir():  # whoever opens a pipe waits for its other end
+        raise DataError(f"{path} is no ordinary file", hint="Write the data into a file or a folder.")
     try:
         if path.is_dir() and not any(path.iterdir()):
             raise DataError(f"the folder {path} is empty")

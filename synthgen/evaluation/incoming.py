@@ -155,7 +155,7 @@ class _Lines:
         cells = [cell.strip() for cell in stripped.split(",")]
         try:
             numbers = [float(cell) if cell else math.nan for cell in cells]
-        except ValueError:
+        except (ValueError, RecursionError):
             if self._line == 1:
                 self._header = cells
                 return None

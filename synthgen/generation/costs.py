@@ -4,8 +4,8 @@
 
 A worker makes whole shards, so the last round may be uneven; `start` is what a process needs before its first record, m
 what one shard costs the process that finishes the data set (its marker read, its row in the manifest) and c the rest of
-finishing. Nothing else is shared between workers, which is why the model has no further term: `docs/scaling.md`
-compares it with measured runs and says where it ends.
+finishing. These three are estimates, not measurements of the machine at hand. Nothing else is taken to be shared
+between workers, so the model has no further term: `docs/scaling.md` says what it was compared with and where it ends.
 
 With failures at a rate of one in `life` seconds of a worker's work, a shard of t seconds is made again until it is
 whole: (e^(t / life) - 1) * life seconds in expectation (Daly 2006, "A higher order estimate of the optimum checkpoint
@@ -28,7 +28,8 @@ from synthgen.io.run import Run
 __all__ = ["Cost", "Figures", "cost", "measure"]
 
 _TRIAL = 32
-_START_SECONDS = 6.0  # Python, torch and the run, as measured on a CPU server
+# Estimates: a process took 2 to 15 s to start on CPU servers, busy ones the longest.
+_START_SECONDS = 6.0  # Python, torch and the run
 _SECONDS_A_SHARD = 0.002  # of the process that finishes
 _FINISHING_SECONDS = 0.5
 

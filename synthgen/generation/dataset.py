@@ -54,7 +54,7 @@ class Dataset:
             self.provenance = json.loads(read_text(self.path / "provenance.json"))
         except FileNotFoundError as error:
             raise DatasetError(f"{self.path} is not a complete data set: there is no provenance.json") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise DatasetError(f"{self.path / 'provenance.json'} is unreadable: {error}") from error
 
     @property
@@ -72,7 +72,7 @@ class Dataset:
         """Every file: path, sha256, bytes, records."""
         try:
             files: list[dict[str, Any]] = json.loads(read_text(self.path / "manifest.json"))["files"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
             raise DatasetError(f"{self.path / 'manifest.json'} is unreadable: {error}") from error
         return files
 
@@ -104,7 +104,7 @@ class Dataset:
             modality = json.loads(read_text(self.path / "plan.json"))["modality"]
             source = open_source(modality, DataConfig(path=str(self.path)))
             first = source.read(np.arange(min(len(source), notebook.SHOWN)))
-        except (SynthgenError, OSError, ValueError, KeyError):
+        except (SynthgenError, OSError, ValueError, RecursionError, KeyError):
             return ""
         return notebook.gallery(registry.modality(modality), first, source.schema)
 

@@ -147,7 +147,7 @@ class Plan:
                 conditions=asked,
                 vetting=None if vetting is None else Vetting(**vetting),
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
             raise DatasetError(f"not a plan: {error}") from error
 
 

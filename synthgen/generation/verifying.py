@@ -243,7 +243,7 @@ def _remake_shards(
 def _document(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(read_text(path))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DatasetError(f"{path} is unreadable: {error}") from error
     if not isinstance(document, dict):
         raise DatasetError(f"{path} is not what synthgen writes there")

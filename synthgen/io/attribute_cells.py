@@ -87,7 +87,7 @@ def footer_attributes(schema: pa.Schema) -> tuple[Attribute, ...]:
     try:
         rows = json.loads(raw) if raw else []
         return tuple(Attribute(**{**row, "values": tuple(row["values"])}) for row in rows)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         return ()
 
 

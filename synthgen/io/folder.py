@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -84,14 +85,17 @@ def safe_join(directory: Path, relative: str) -> Path:
     """`directory / relative` for a path that comes from a data set.
 
     Raises:
-        DataError: the path is absolute, leads out of the directory, or holds a NUL.
+        DataError: the path is absolute, leads out of the directory, holds a NUL, or is no name that the file system
+            can hold: too long, or with halves of characters. A file that does not exist is no error.
     """
     if "\0" in relative or not relative.strip():
         raise DataError(f"{directory}: {relative!r} is not a file name")
     path = directory / relative.replace("\\", "/")
     try:
         inside = path.resolve().is_relative_to(directory.resolve())
-    except (OSError, RuntimeError) as error:  # a name too long, a link to itself
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.lstat()  # resolve() lets a name pass that is too long, and is_file() raises on it later
+    except (OSError, RuntimeError, UnicodeEncodeError) as error:  # a name too long, a link to itself, half a character
         raise DataError(f"{directory}: {relative[:80]!r} cannot be followed: {error}") from error
     if not inside:
         raise DataError(f"{directory}: the path {relative!r} leads out of the data set and is not followed")

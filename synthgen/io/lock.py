@@ -69,5 +69,5 @@ def _owner(directory: Path) -> str:
     try:
         note = json.loads((directory / OWNER).read_text(encoding="utf-8"))
         return f"process {note['pid']} on {note['host']}, {note['doing']} since {note['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
         return "another process"

@@ -94,7 +94,7 @@ class Run:
         try:
             config = resolve([tomllib.loads(read_text(path / "config.toml"))])
             schema = Schema.from_json(read_text(path / "schema.json"))
-        except (ValueError, DataError) as error:
+        except (ValueError, RecursionError, DataError) as error:
             raise RunError(f"the run {path} is damaged: {error}") from error
         parts = load_tensors(path / "split.safetensors")
         return cls(path, facts, config, schema, Split(**{name: part.numpy() for name, part in parts.items()}))
@@ -138,7 +138,7 @@ class Run:
         tensors = load_tensors(self.path / "codec.safetensors")
         try:
             return codec_of(self.modality, self.schema).load_state(facts, tensors)
-        except (KeyError, ValueError, TypeError, DataError) as error:
+        except (KeyError, ValueError, RecursionError, TypeError, DataError) as error:
             made_by = self.facts.get("versions", {}).get("synthgen", "another version")
             raise RunError(
                 f"the codec of {self.path} was written by synthgen {made_by} and does not fit this one: {error}",
@@ -233,9 +233,16 @@ class Run:
         return notebook.facts_table(f"run {self.path.name}: {self.config.modality}", facts) + notebook.curve(losses)
 
     def history(self) -> list[dict[str, Any]]:
-        """The rows of `metrics.jsonl`."""
-        lines = read_text(self.path / "metrics.jsonl").splitlines()
-        return [json.loads(line) for line in lines if line.strip()]
+        """The rows of `metrics.jsonl`.
+
+        Raises:
+            RunError: it is missing or damaged.
+        """
+        try:
+            lines = read_text(self.path / "metrics.jsonl").splitlines()
+            return [json.loads(line) for line in lines if line.strip()]
+        except (OSError, ValueError, RecursionError) as error:
+            raise RunError(f"the run {self.path} is damaged: metrics.jsonl is unreadable ({error})") from error
 
     @cached_property
     def _bank(self) -> ConditionBank:
@@ -295,10 +302,12 @@ def read_facts(path: Path) -> dict[str, Any]:
         facts = json.loads(read_text(path / "run.json"))
     except FileNotFoundError as error:
         raise RunError(f"{path} is not a run: there is no run.json in it") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"the run {path} is damaged: run.json is unreadable ({error})") from error
     if not isinstance(facts, dict) or not {"status", "modality", "files", "records"} <= facts.keys():
         raise RunError(f"the run {path} is damaged: run.json lacks what every run has")
+    if not isinstance(facts["files"], dict):
+        raise RunError(f"the run {path} is damaged: run.json does not list its files")
     return facts
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,10 +16,11 @@ import pytest
 import torch
 
 from synthgen.config import merge
-from synthgen.errors import DataError, StorageError, SynthgenError, TrainingError
+from synthgen.errors import DataError, RunError, StorageError, SynthgenError, TrainingError
 from synthgen.generation import generate, verify
 from synthgen.generation.pool import in_processes
 from synthgen.io.lock import locked
+from synthgen.io.run import Run
 from synthgen.training import train
 
 _LIMITED = """
@@ -223,3 +226,19 @@ def test_a_worker_that_dies_or_hangs_is_replaced_and_its_shards_are_made_again(f
 def test_workers_that_always_die_end_with_a_sentence(tasks):
     with pytest.raises(SynthgenError, match="a worker died, 4 times in a row"):
         in_processes(tasks.dies, lambda: [0, 1], workers=1, timeout=None, tell=lambda _: None)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[]", b"{", b"9" * 5_000, b"[" * 100_000])
+def test_a_damaged_list_of_files_or_loss_curve_is_one_sentence(content, tiny_run, tmp_path):
+    shutil.copytree(tiny_run.path, tmp_path / "r")
+    run = Run.open(tmp_path / "r")
+    (run.path / "metrics.jsonl").write_bytes(content + b"x")
+    with pytest.raises(RunError, match=r"metrics\.jsonl is unreadable"):
+        run.history()
+    facts = json.loads((run.path / "run.json").read_text())
+    (run.path / "run.json").write_text(json.dumps({**facts, "files": 3}))
+    with pytest.raises(RunError, match="does not list its files"):
+        Run.open(run.path)
+    (run.path / "run.json").write_bytes(content)
+    with pytest.raises(RunError, match=r"run\.json"):
+        Run.open(run.path)

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from synthgen.api import Schema
 from synthgen.config import DataConfig
+from synthgen.config.toml import load_toml
 from synthgen.data.opening import open_source
-from synthgen.errors import DataError, DatasetError, SynthgenError
+from synthgen.errors import ConfigError, DataError, DatasetError, SynthgenError
 from synthgen.generation.dataset import Dataset
 from synthgen.generation.plan import Plan
 from synthgen.io.folder import safe_join
@@ -75,6 +76,13 @@ def test_an_array_that_claims_more_than_it_holds_takes_no_memory(hostile, place)
         Archive(path).load("X")
 
 
+@pytest.mark.parametrize("modality", ["image", "mask", "timeseries", "vectors"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(modality, tmp_path):
+    os.mkfifo(tmp_path / "d.csv")
+    with pytest.raises(DataError, match="no ordinary file"):
+        open_source(modality, DataConfig(path=str(tmp_path / "d.csv")))
+
+
 def test_a_pipe_among_the_images_is_counted_as_damage(hostile, place):
     import random
 
@@ -85,7 +93,9 @@ def test_a_pipe_among_the_images_is_counted_as_damage(hostile, place):
     assert any("no ordinary file" in note for note in source.notes)
 
 
-@pytest.mark.parametrize("name", ["../x.png", "/etc/passwd", "a/../../x", "a\0b", "..\\..\\x", " "])
+@pytest.mark.parametrize(
+    "name", ["../x.png", "/etc/passwd", "a/../../x", "a\0b", "..\\..\\x", " ", "x" * 5000, "\ud800"], ids=ascii
+)
 def test_no_name_leads_out_of_a_data_set(name, tmp_path):
     with pytest.raises(DataError):
         safe_join(tmp_path, name)
@@ -106,6 +116,47 @@ def test_documents_of_any_form_are_refused_in_a_sentence(document):
     for read in (Plan.from_json, Schema.from_json):
         with pytest.raises(SynthgenError):
             read(text)
+
+
+DEEP = "[" * 100_000
+ENDLESS = "9" * 5_000
+
+
+@pytest.mark.parametrize("text", [DEEP, ENDLESS, f'{{"modality": {ENDLESS}}}', f'{{"modality": {DEEP}'], ids=range(4))
+def test_nesting_and_integers_without_end_are_refused_in_a_sentence(text, tmp_path):
+    (tmp_path / "run.toml").write_text(f"seed = {text}")
+    for name in ("provenance.json", "metadata.jsonl"):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "x.png").write_bytes(b"")
+    for read in (Plan.from_json, Schema.from_json):
+        with pytest.raises(SynthgenError):
+            read(text)
+    with pytest.raises(DatasetError):
+        Dataset(tmp_path)
+    with pytest.raises(ConfigError):
+        load_toml(tmp_path / "run.toml")
+    with pytest.raises(DataError):
+        open_source("image", DataConfig(path=str(tmp_path)))
+
+
+def test_a_cell_of_two_megabytes_is_refused_in_a_sentence(hostile, place):
+    import random
+
+    path = hostile.series_ucr(place, random.Random(0))
+    path.write_text(path.read_text() + "0\t" + "9" * 2_000_000 + "\n")
+    with pytest.raises(DataError) as caught:
+        open_source("timeseries", DataConfig(path=str(path)))
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_mask_that_is_a_link_to_itself_is_refused(hostile, place):
+    import random
+
+    folder = hostile.mask_folder(place, random.Random(0))
+    (folder / "masks" / "3.png").unlink()
+    (folder / "masks" / "3.png").symlink_to(folder / "masks" / "3.png")
+    with pytest.raises(DataError, match="cannot be followed"):
+        open_source("mask", DataConfig(path=str(folder)))
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[]", b"{", b'{"files": 3', b"null"])

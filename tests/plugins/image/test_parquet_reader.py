@@ -155,3 +155,10 @@ def test_a_truncated_file_is_an_error(tmp_path, pixels):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(DataError, match="not a readable Parquet file"):
         read(path)
+
+
+@pytest.mark.parametrize("path", [5, "x" * 5000, "\0", "../x.png"])
+def test_a_cell_with_a_path_that_names_no_file_is_refused(tmp_path, path):
+    pq.write_table(pa.table({"image": [{"bytes": None, "path": path}] * 6}), tmp_path / "x.parquet")
+    with pytest.raises(DataError, match="cannot be read"):
+        read(tmp_path / "x.parquet")

@@ -142,6 +142,10 @@ def test_what_the_writer_writes_comes_back(tmp_path, shapes):
         ({"images": [{"id": 10, "file_name": "10.png", "height": 1 << 20, "width": 1 << 20}]}, "allowed"),
         ({"images": [{"id": 10, "file_name": "../x.png", "height": 8, "width": 8}]}, "leads out|in none of"),
         ({"images": [{"id": 10, "file_name": "no.png", "height": 8, "width": 8}]}, "in none of"),
+        (
+            {"images": [{"id": i, "file_name": i * "1" + "0.png", "height": 8, "width": 8} for i in (1, 5000)]},
+            "cannot be followed",
+        ),
         ({"images": [{"id": 10, "file_name": "10.png", "height": 9, "width": 8}], "annotations": []}, "differ in size"),
         ({"annotations": [{"id": 1, "image_id": 99, "category_id": 3}]}, "of image 99"),
         ({"annotations": [{"id": 1, "image_id": {}, "category_id": 3}]}, "does not exist"),
