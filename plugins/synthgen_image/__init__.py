@@ -11,9 +11,13 @@ __all__ = ["synthgen_datasets", "synthgen_modalities", "synthgen_readers", "synt
 
 @hookimpl
 def synthgen_modalities() -> Iterable[Spec]:
-    """Images of any size, grey, RGB or RGBA, 8 bits a channel."""
+    """Images of any size, grey, RGB, RGBA or many bands, 8 or 16 bits a channel."""
     return [
-        Spec("image", "images: grey, RGB or RGBA, 8 bits a channel, any size", "synthgen_image.modality:ImageModality")
+        Spec(
+            "image",
+            "images: grey, RGB, RGBA or many bands, 8 or 16 bits, any size",
+            "synthgen_image.modality:ImageModality",
+        )
     ]
 
 
@@ -38,7 +42,7 @@ def synthgen_readers() -> Iterable[Spec]:
         Spec("image-npz", "NumPy .npz with X and y", "synthgen_image.npz_reader:NpzReader", "image"),
         Spec(
             "image-folder",
-            "class folders (torchvision ImageFolder), metadata.csv, or plain folders of images",
+            "class folders (torchvision ImageFolder), metadata.csv, or plain folders of images and .npy",
             "synthgen_image.folder_reader:FolderReader",
             "image",
         ),
@@ -49,6 +53,16 @@ def synthgen_readers() -> Iterable[Spec]:
 def synthgen_writers() -> Iterable[Spec]:
     """Formats that are written."""
     return [
-        Spec("parquet", "Parquet shards, images as PNG bytes", "synthgen_image.writers:ParquetWriter", "image"),
-        Spec("folder", "PNG files in class folders, metadata.csv", "synthgen_image.writers:FolderWriter", "image"),
+        Spec(
+            "parquet",
+            "Parquet shards, images as PNG or .npy bytes",
+            "synthgen_image.writers:ParquetWriter",
+            "image",
+        ),
+        Spec(
+            "folder",
+            "PNG or .npy files in class folders, metadata.csv",
+            "synthgen_image.writers:FolderWriter",
+            "image",
+        ),
     ]

@@ -12,6 +12,7 @@ from synthgen.api import Attribute, Outcome, Records, Schema
 from synthgen.data.attribute_outcome import MemberOutcome, NumberOutcome
 from synthgen.errors import DataError
 from synthgen_image.classifier import Classifier
+from synthgen_image.schema import Pixels
 
 __all__ = ["AttributeJudge", "judged_attribute"]
 
@@ -61,7 +62,7 @@ class AttributeJudge:
             return MemberOutcome(truth.astype(np.int8), answer, self._attribute.values)
         return NumberOutcome(truth, answer[:, 0].astype(np.float64) * self._spread + self._centre)
 
-    def _known(self, records: Records) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    def _known(self, records: Records) -> tuple[Pixels, NDArray[np.float64]]:
         values = np.asarray(records[self._attribute.name], dtype=np.float64)
         if self._attribute.logarithmic:
             values = np.log(np.where(values > 0, values, np.nan))

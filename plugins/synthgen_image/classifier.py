@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from synthgen_image.schema import Pixels
+
 __all__ = ["FEATURES", "Classifier", "SmallCnn"]
 
 FEATURES = 64
@@ -75,7 +77,7 @@ def _convolution(channels_in: int, channels_out: int) -> tuple[nn.Module, ...]:
 
 
 class Classifier:
-    """Trains a `SmallCnn` on uint8 images; deterministic by seed.
+    """Trains a `SmallCnn` on images of 8 or 16 bits; deterministic by seed.
 
     Args:
         classes: number of classes, or of other outputs.
@@ -95,7 +97,7 @@ class Classifier:
         self._mean = torch.zeros(1)
         self._std = torch.ones(1)
 
-    def fit(self, images: NDArray[np.uint8], labels: NDArray[Any]) -> Classifier:
+    def fit(self, images: Pixels, labels: NDArray[Any]) -> Classifier:
         """Train from scratch on images `(N, H, W, C)` with labels `(N,)`, or whatever the loss takes."""
         _, height, width, channels = images.shape
         generator = torch.Generator().manual_seed(self._seed)
@@ -120,23 +122,23 @@ class Classifier:
         self._network = network.eval()
         return self
 
-    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    def predict(self, images: Pixels) -> NDArray[np.int64]:
         """Class indices `(N,)` of images `(N, H, W, C)`."""
         return self._apply(images, lambda network, x: network(x).argmax(1)).astype(np.int64)
 
-    def probability(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def probability(self, images: Pixels) -> NDArray[np.float32]:
         """Of each class, `(N, K)`."""
         return self._apply(images, lambda network, x: network(x).softmax(1)).astype(np.float32)
 
-    def outputs(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def outputs(self, images: Pixels) -> NDArray[np.float32]:
         """The last layer's values `(N, classes)` of images `(N, H, W, C)`."""
         return self._apply(images, lambda network, x: network(x)).astype(np.float32)
 
-    def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def features(self, images: Pixels) -> NDArray[np.float32]:
         """Penultimate features `(N, 64)` of images `(N, H, W, C)`."""
         return self._apply(images, lambda network, x: network.features(x)).astype(np.float32)
 
-    def _apply(self, images: NDArray[np.uint8], function: Callable[[SmallCnn, Tensor], Tensor]) -> NDArray[Any]:
+    def _apply(self, images: Pixels, function: Callable[[SmallCnn, Tensor], Tensor]) -> NDArray[Any]:
         if self._network is None:
             raise RuntimeError("fit comes first")
         with torch.inference_mode():
@@ -146,8 +148,8 @@ class Classifier:
             ]
         return np.concatenate(parts)
 
-    def _normalise(self, images: NDArray[np.uint8]) -> Tensor:
-        x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()
+    def _normalise(self, images: Pixels) -> Tensor:
+        x = torch.from_numpy(images.astype(np.float32)).permute(0, 3, 1, 2)
         return (x - self._mean) / self._std
 
 
@@ -155,7 +157,7 @@ def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits, labels.long(), label_smoothing=0.05)
 
 
-def _statistics(images: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+def _statistics(images: Pixels) -> tuple[Tensor, Tensor]:
     flat = images.reshape(-1, images.shape[-1])
     mean = flat.mean(0, dtype=np.float64)
     std = np.maximum(flat.std(0, dtype=np.float64), 1.0)

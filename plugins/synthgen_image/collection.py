@@ -18,7 +18,7 @@ from synthgen.io.jpeg import MOST_FILES, JpegFiles
 from synthgen_image.attributes import with_attributes
 from synthgen_image.frame import Frame, choose_frame, decode, survey
 from synthgen_image.labels import Labels, class_notes, used_only
-from synthgen_image.schema import image_schema
+from synthgen_image.schema import NARROW, Pixels, bits_of, image_schema, with_range
 
 __all__ = ["EAGER_BYTES", "SPLITS", "Collection", "Encoded", "annotated_source", "open_collection"]
 
@@ -33,6 +33,7 @@ SPLITS = {
 
 _DAMAGED_SHARE = 0.1
 _PIECE = 1024
+_RANGE_OF = 256  # images whose values are looked at for the range where not all are in memory
 
 Encoded = tuple[str, Path | bytes | None]
 """(what to call it in messages, file or encoded bytes; None where there is none)."""
@@ -70,16 +71,17 @@ def open_collection(collection: Collection, options: DataConfig) -> Source:
     """Bring all images to one frame; small sets are decoded at once.
 
     Raises:
-        DataError: no image, more than a tenth damaged, images too large, or more than 8 bits a channel.
+        DataError: no image, more than a tenth damaged, images too large, of more than 16 bits a channel, or of
+            several kinds that are not converted into each other.
     """
     if not collection.size:
         raise DataError(f"{collection.where} holds no images")
     found = survey(collection.every(), collection.size)
     _check_damage(found.damage, collection)
     frame, notes = choose_frame(found, options, where=collection.where)
-    pixels: NDArray[np.uint8] | None = None
+    pixels: Pixels | None = None
     damage = dict(found.damage)
-    if collection.size * frame.height * frame.width * frame.channels <= EAGER_BYTES:
+    if collection.size * frame.height * frame.width * frame.channels * frame.form.bits // 8 <= EAGER_BYTES:
         pixels, broken = _decode_all(collection, frame)
         damage |= broken
         _check_damage(damage, collection)
@@ -93,8 +95,8 @@ def open_collection(collection: Collection, options: DataConfig) -> Source:
     return annotated_source(collection, frame, kept, labels, notes, pixels=pixels, through_file=stored)
 
 
-def _decode_all(collection: Collection, frame: Frame) -> tuple[NDArray[np.uint8], dict[int, str]]:
-    pixels = np.zeros((collection.size, frame.height, frame.width, frame.channels), dtype=np.uint8)
+def _decode_all(collection: Collection, frame: Frame) -> tuple[Pixels, dict[int, str]]:
+    pixels: Pixels = np.zeros((collection.size, frame.height, frame.width, frame.channels), dtype=frame.form.dtype)
     damage: dict[int, str] = {}
     piece: list[Encoded] = []
     start = 0
@@ -138,7 +140,7 @@ def annotated_source(
     labels: Labels | None,
     notes: tuple[str, ...],
     *,
-    pixels: NDArray[np.uint8] | None = None,
+    pixels: Pixels | None = None,
     through_file: ThroughFile | None = None,
 ) -> Source:
     """The source of a collection's images at positions `kept`, without those that have no label where others have one.
@@ -149,7 +151,7 @@ def annotated_source(
         kept: positions in the collection.
         labels: of `kept`.
         notes: for the user.
-        pixels: uint8 of `kept`; None: loaded when asked for.
+        pixels: of `kept`; None: loaded when asked for.
         through_file: see `ArraySource`.
     """
     if labels is not None and not (labels.index >= 0).any():
@@ -164,10 +166,14 @@ def annotated_source(
     schema = image_schema(
         height=frame.height,
         width=frame.width,
-        mode=frame.mode,
+        mode=frame.form.mode,
+        bits=frame.form.bits,
+        bands=frame.channels,
         labels=() if labels is None else labels.names,
         label_column=collection.label_column,
     )
+    if frame.form.bits != NARROW:
+        schema = with_range(schema, _some(collection, frame, kept) if pixels is None else pixels)
     schema, columns = with_attributes(schema, collection.attributes, kept, where=collection.where)
     index = None if labels is None else labels.index
     groups = None if collection.groups is None else collection.groups[kept]
@@ -196,7 +202,15 @@ def annotated_source(
     )
 
 
+def _some(collection: Collection, frame: Frame, kept: NDArray[np.int64]) -> Pixels:
+    """Images over the whole collection."""
+    chosen = np.unique(np.linspace(0, len(kept) - 1, min(len(kept), _RANGE_OF)).astype(np.int64))
+    return decode(collection.fetch(kept[chosen]), frame)[0]
+
+
 def _summary(size: int, schema: Schema) -> str:
     _, height, width = schema.shape
     classes = f"{len(schema.labels)} classes" if schema.labels else "no labels"
-    return f"{size:,} {schema.extra['mode']} images of {width} x {height} pixels, {classes}"
+    bits = bits_of(schema)
+    depth = "" if bits == NARROW else f" of {bits} bits a channel"
+    return f"{size:,} {schema.extra['mode']} images of {width} x {height} pixels{depth}, {classes}"

@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 from synthgen.api import Records, Schema
 from synthgen.errors import DataError
 from synthgen_image.classifier import FEATURES, Classifier
+from synthgen_image.schema import largest_values
 
 __all__ = ["CnnEmbedder", "PcaEmbedder"]
 
@@ -47,18 +48,20 @@ class PcaEmbedder:
     """Up to 64 principal components of the pixels, for images without labels; large images are averaged down first.
 
     Args:
+        schema: of the images.
         seed: of the randomised solver.
     """
 
     name = "pca"
 
-    def __init__(self, *, seed: int) -> None:
+    def __init__(self, schema: Schema, *, seed: int) -> None:
+        self._schema = schema
         self._seed = seed & 0xFFFFFFFF
         self._model: Any = None
 
     def fit(self, records: Records) -> Self:
         """Learn on real images."""
-        pixels = _small_pixels(records)[:_FIT_RECORDS]
+        pixels = _small_pixels(records, self._schema)[:_FIT_RECORDS]
         components = min(FEATURES, *pixels.shape)
         self._model = PCA(
             components, svd_solver="full" if pixels.shape[1] <= 256 else "randomized", random_state=self._seed
@@ -68,16 +71,16 @@ class PcaEmbedder:
 
     def transform(self, records: Records) -> NDArray[np.float32]:
         """Features `(N, up to 64)`."""
-        features: NDArray[np.float32] = self._model.transform(_small_pixels(records)).astype(np.float32)
+        features: NDArray[np.float32] = self._model.transform(_small_pixels(records, self._schema)).astype(np.float32)
         return features
 
 
-def _small_pixels(records: Records) -> NDArray[np.float32]:
+def _small_pixels(records: Records, schema: Schema) -> NDArray[np.float32]:
     images = records["image"]
     step = 1
     while images.shape[1] * images.shape[2] * images.shape[3] > _MOST_PIXELS * step * step:
         step += 1
     high, wide = images.shape[1] // step, images.shape[2] // step
     cut = images[:, : high * step, : wide * step].reshape(len(images), high, step, wide, step, -1)
-    mean: NDArray[np.float32] = cut.mean((2, 4), dtype=np.float32) / 255
+    mean: NDArray[np.float32] = cut.mean((2, 4), dtype=np.float32) / largest_values(schema)
     return mean.reshape(len(images), -1)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from synthgen.api import Records, Schema
+from synthgen_image.schema import Pixels, dtype_of, largest_values
 
 __all__ = ["draw_image", "overview_of_images"]
 
@@ -17,6 +18,7 @@ _PER_CLASS = 8
 _MOST_CLASSES = 20
 _UNLABELLED_ROWS = 6
 _GAP = 1
+_COLOURS = 3
 
 
 def draw_image(axis: Axes, records: Records, index: int, schema: Schema, *, heat: NDArray[Any] | None = None) -> None:
@@ -74,10 +76,12 @@ def _piece(positions: NDArray[np.int64], row: int) -> NDArray[np.int64]:
     return positions[row * _PER_CLASS : (row + 1) * _PER_CLASS]
 
 
-def _mosaic(images: NDArray[np.uint8], rows: list[NDArray[np.int64]], schema: Schema) -> NDArray[np.uint8]:
-    """uint8 `(H', W', C)`: one line of images for each entry of `rows`, white between and where there is none."""
+def _mosaic(images: Pixels, rows: list[NDArray[np.int64]], schema: Schema) -> Pixels:
+    """`(H', W', C)`: one line of images for each entry of `rows`, white between and where there is none."""
     channels, height, width = schema.shape
-    canvas = np.full((len(rows) * (height + _GAP), _PER_CLASS * (width + _GAP), channels), 255, dtype=np.uint8)
+    dtype = dtype_of(schema)
+    shape = (len(rows) * (height + _GAP), _PER_CLASS * (width + _GAP), channels)
+    canvas: Pixels = np.full(shape, np.iinfo(dtype).max, dtype=dtype)
     for line, chosen in enumerate(rows):
         for place, index in enumerate(chosen):
             top, left = line * (height + _GAP), place * (width + _GAP)
@@ -85,9 +89,22 @@ def _mosaic(images: NDArray[np.uint8], rows: list[NDArray[np.int64]], schema: Sc
     return canvas
 
 
-def _show(axis: Axes, pixels: NDArray[np.uint8], schema: Schema) -> None:
-    if schema.shape[0] == 1:
+def _show(axis: Axes, pixels: Pixels, schema: Schema) -> None:
+    """Grey, or colour; of bands the first three as red, green and blue, of two bands the first."""
+    if schema.extra.get("mode") == "multi-band" or dtype_of(schema) != np.uint8:
+        seen = _stretched(pixels, schema)
+        picture = seen[..., :3] if seen.shape[-1] >= _COLOURS else seen[..., 0]
+        axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    elif schema.shape[0] == 1:
         axis.imshow(pixels[..., 0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     else:
         axis.imshow(pixels, interpolation="nearest")
     axis.set_axis_off()
+
+
+def _stretched(pixels: Pixels, schema: Schema) -> NDArray[np.float32]:
+    """0..1 between the smallest and the largest value that the schema says each channel has."""
+    low = np.array([channel.low or 0.0 for channel in schema.channels], dtype=np.float32)
+    span = np.maximum(largest_values(schema) - low, 1)
+    result: NDArray[np.float32] = ((pixels.astype(np.float32) - low) / span).clip(0, 1)
+    return result

@@ -26,6 +26,7 @@ from synthgen_image.labels import Labels, check_column, choose_column, read_labe
 
 __all__ = ["FolderReader"]
 
+_SUFFIXES = IMAGE_SUFFIXES | {".npy"}
 _TABLES = ("metadata.csv", "metadata.jsonl")
 _EXPECTED = frozenset({*_TABLES, "README.md", "LICENSE", "provenance.json", "croissant.json", "plan.json"})
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)")
@@ -94,11 +95,19 @@ class FolderReader:
         return open_collection(collection, options)
 
 
+def _image_files(folder: Path) -> tuple[list[Path], list[Path]]:
+    """All (images, other files) below a folder; images of many bands are `.npy` files."""
+    images, others = image_files(folder)
+    arrays = [file for file in others if file.suffix.lower() in _SUFFIXES]
+    rest = [file for file in others if file.suffix.lower() not in _SUFFIXES]
+    return (sorted([*images, *arrays]) if arrays else images), rest
+
+
 def _parts(path: Path) -> list[tuple[Path, str]]:
     """The folders that hold the data, with their split: the path itself, or its train, val and test folders."""
     folders = [child for child in sorted(path.iterdir()) if child.is_dir() and not child.name.startswith((".", "__"))]
-    direct = any(child.is_file() and child.suffix.lower() in IMAGE_SUFFIXES for child in path.iterdir())
-    with_images = [child for child in folders if image_files(child)[0]]
+    direct = any(child.is_file() and child.suffix.lower() in _SUFFIXES for child in path.iterdir())
+    with_images = [child for child in folders if _image_files(child)[0]]
     named = [(child, SPLITS[child.name.lower()]) for child in with_images if child.name.lower() in SPLITS]
     if direct or _table_of(path) is not None or not named or len(named) < len(with_images):
         return [(path, "train")]
@@ -116,7 +125,7 @@ def _list(folder: Path, options: DataConfig) -> _Listing:
             f"{folder} has no {' or '.join(_TABLES)}: nothing says what {', '.join(options.attributes)} of an image is",
             hint="Write one with the column file_name, or leave data.attributes away.",
         )
-    images, others = image_files(folder)
+    images, others = _image_files(folder)
     notes = []
     foreign = [file.relative_to(folder).as_posix() for file in others if file.name not in _EXPECTED]
     if foreign:
@@ -159,7 +168,7 @@ def _from_table(folder: Path, path: Path, options: DataConfig) -> _Listing | Non
     if column is None and options.group_column is None and not attributes:
         return None
     files = [safe_join(folder, name) for name in columns["file_name"]]
-    unlisted = len(set(image_files(folder)[0]) - set(files))
+    unlisted = len(set(_image_files(folder)[0]) - set(files))
     if unlisted:
         notes.append(f"{unlisted:,} images of {folder} are not in {path.name} and are left out")
     listing = _Listing(files, attributes=attributes, notes=notes)

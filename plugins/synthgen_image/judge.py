@@ -14,6 +14,7 @@ from synthgen.api import Records, Schema
 from synthgen.data.outcome import ClassificationOutcome, own_probability
 from synthgen.errors import DataError
 from synthgen_image.classifier import Classifier
+from synthgen_image.schema import scaled
 
 __all__ = ["CnnJudge", "SvmJudge"]
 
@@ -61,6 +62,7 @@ class SvmJudge:
 
     def __init__(self, schema: Schema) -> None:
         self._labels = schema.labels
+        self._schema = schema
         self._model: Any = None
         self._only: int | None = None
 
@@ -70,7 +72,7 @@ class SvmJudge:
         self._only = int(labels[0]) if len(np.unique(labels)) == 1 else None
         if self._only is None:
             self._model = make_pipeline(StandardScaler(with_std=False), SVC(C=10.0, gamma="scale"))
-            self._model.fit(_pixels(records), labels)
+            self._model.fit(_pixels(records, self._schema), labels)
         return self
 
     def evaluate(self, records: Records) -> ClassificationOutcome:
@@ -78,12 +80,12 @@ class SvmJudge:
         truth = _labels_of(records)
         if self._only is not None:
             return ClassificationOutcome(truth, np.full(len(truth), self._only), self._labels)
-        predicted = self._model.predict(_pixels(records)).astype(np.int64)
+        predicted = self._model.predict(_pixels(records, self._schema)).astype(np.int64)
         return ClassificationOutcome(truth, predicted, self._labels)
 
 
-def _pixels(records: Records) -> NDArray[np.float32]:
-    return records["image"].reshape(len(records), -1).astype(np.float32) * np.float32(1 / 255)
+def _pixels(records: Records, schema: Schema) -> NDArray[np.float32]:
+    return scaled(records["image"], schema).reshape(len(records), -1)
 
 
 def _labels_of(records: Records) -> NDArray[np.int64]:

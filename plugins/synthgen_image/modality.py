@@ -19,6 +19,7 @@ from synthgen_image.embedder import CnnEmbedder, PcaEmbedder
 from synthgen_image.figures import draw_image, overview_of_images
 from synthgen_image.judge import CnnJudge, SvmJudge
 from synthgen_image.presets import PRESETS, configure_images
+from synthgen_image.schema import scaled
 
 __all__ = ["ImageModality"]
 
@@ -26,7 +27,7 @@ _FEWEST_CLASSES = 2
 
 
 class ImageModality:
-    """Images of one size: grey, RGB or RGBA, 8 bits a channel."""
+    """Images of one size: grey, RGB, RGBA or any number of bands, 8 or 16 bits a channel."""
 
     name = "image"
     demo = "digits"
@@ -68,12 +69,13 @@ class ImageModality:
 
     def embedder(self, schema: Schema, *, seed: int) -> Embedder:
         """Features of a CNN trained on the labels; principal components where there are none."""
-        return CnnEmbedder(schema, seed=seed) if len(schema.labels) >= _FEWEST_CLASSES else PcaEmbedder(seed=seed)
+        return (
+            CnnEmbedder(schema, seed=seed) if len(schema.labels) >= _FEWEST_CLASSES else PcaEmbedder(schema, seed=seed)
+        )
 
     def flatten(self, records: Records, schema: Schema) -> NDArray[np.float32]:
-        """Pixels `(N, H * W * C)` in 0..1."""
-        flat: NDArray[np.float32] = records["image"].reshape(len(records), -1).astype(np.float32) * np.float32(1 / 255)
-        return flat
+        """Pixels `(N, H * W * C)`; 0 to 255, or to the largest of 16-bit values seen, as 0..1."""
+        return scaled(records["image"], schema).reshape(len(records), -1)
 
     def draw(
         self, axis: Axes, records: Records, index: int, schema: Schema, *, heat: NDArray[Any] | None = None

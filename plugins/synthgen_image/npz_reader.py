@@ -16,17 +16,18 @@ from synthgen.io.npz import Archive
 from synthgen_image.collection import Collection, annotated_source
 from synthgen_image.frame import Survey, choose_frame, fit
 from synthgen_image.labels import Labels, check_column, read_labels
-from synthgen_image.schema import CHANNELS
+from synthgen_image.schema import PLAIN_FORMS, Form, Pixels
 
 __all__ = ["NpzReader"]
 
 _IMAGES = ("X", "x", "images", "image", "data", "x_train", "X_train")
 _LABELS = ("y", "Y", "labels", "label", "target", "targets", "y_train", "Y_train")
-_MODES = {len(names): mode for mode, names in CHANNELS.items()}
+_USUAL = (1, 3, 4)
+_NARROW, _WIDE = 255, 65535
 
 
 class NpzReader:
-    """Images `(N, H, W)`, `(N, H, W, C)` or `(N, C, H, W)`, uint8 or numbers in 0..1 or 0..255."""
+    """Images `(N, H, W)`, `(N, H, W, C)` or `(N, C, H, W)`, uint8, uint16, or numbers in 0..1, 0..255, 0..65535."""
 
     def accepts(self, path: Path) -> bool:
         """A file that ends in .npz."""
@@ -48,17 +49,21 @@ class NpzReader:
         if label_key is not None:
             check_column(label_key, arrays.names, str(path), key="label_column")
         images, values, split, notes = _together(arrays, key, label_key)
-        pixels, more = _to_uint8(_channels_last(images, f"{key} of {path}"), f"{key} of {path}")
+        placed, where_channels = _channels_last(images, f"{key} of {path}")
+        pixels, more = _to_pixels(placed, f"{key} of {path}")
+        more = (*where_channels, *more)
         labels = None if values is None else _labels(values, len(pixels), f"{label_key} of {path}")
         groups = None
         if options.group_column:
             check_column(options.group_column, arrays.names, str(path), key="group_column")
             groups = arrays.load(options.group_column)
         size, height, width, channels = pixels.shape
-        found = Survey(np.tile([height, width], (size, 1)), np.full(size, list(CHANNELS).index(_MODES[channels])), {})
+        form = Form.of_array(channels, pixels.dtype)
+        forms = tuple(dict.fromkeys((*PLAIN_FORMS, form)))
+        found = Survey(np.tile([height, width], (size, 1)), np.full(size, forms.index(form)), {}, forms)
         frame, framed = choose_frame(found, options, where=str(path))
         if (height, width, channels) != (frame.height, frame.width, frame.channels):
-            pixels = np.stack([fit(image, frame) for image in pixels])
+            pixels = np.stack([fit(image, frame) for image in pixels]).astype(form.dtype, copy=False)
         collection = Collection(
             where=str(path),
             size=size,
@@ -110,38 +115,45 @@ def _together(
     return np.concatenate([images, test]), labels, split, ("the file's own train/test split is kept",)
 
 
-def _channels_last(images: NDArray[Any], where: str) -> NDArray[Any]:
+def _channels_last(images: NDArray[Any], where: str) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """`(N, H, W, C)`: the channels are the axis of size 1, 3 or 4, else the shorter one of the second and the last."""
     if images.ndim == 3:
-        return images[..., None]
-    if images.ndim == 4 and images.shape[3] in _MODES:
-        return images
-    if images.ndim == 4 and images.shape[1] in _MODES:
-        return np.moveaxis(images, 1, 3)
-    raise DataError(
-        f"{where} has shape {images.shape}; images are (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1, 3 or 4",
-        hint="Flat vectors must be reshaped to images first.",
-    )
+        return images[..., None], ()
+    if images.ndim != 4 or not images.size:
+        raise DataError(
+            f"{where} has shape {images.shape}; images are (N, H, W), (N, H, W, C) or (N, C, H, W)",
+            hint="Flat vectors must be reshaped to images first.",
+        )
+    first, last = images.shape[1], images.shape[3]
+    if last in _USUAL or first in _USUAL:
+        return (images, ()) if last in _USUAL else (np.moveaxis(images, 1, 3), ())
+    if last <= first:
+        return images, (f"the last axis, of {last}, is taken as the channels",)
+    return np.moveaxis(images, 1, 3), (f"the second axis, of {first}, is taken as the channels",)
 
 
-def _to_uint8(images: NDArray[Any], where: str) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    if images.dtype == np.uint8:
-        return np.ascontiguousarray(images), ()
+def _to_pixels(images: NDArray[Any], where: str) -> tuple[Pixels, tuple[str, ...]]:
+    """uint8 and uint16 as they are; other numbers as 8 bits where they fit, else as 16."""
+    if images.dtype in (np.uint8, np.uint16):
+        return np.ascontiguousarray(images.astype(images.dtype.newbyteorder("="), copy=False)), ()
     if images.dtype == bool:
-        return images.astype(np.uint8) * np.uint8(255), ("the images are true/false and became 0/255",)
+        return images.astype(np.uint8) * np.uint8(_NARROW), ("the images are true/false and became 0/255",)
     if not np.issubdtype(images.dtype, np.integer) and not np.issubdtype(images.dtype, np.floating):
         raise DataError(f"{where} holds {images.dtype}, not numbers")
     if not images.size or not np.isfinite(images).all():
         raise DataError(f"{where} is empty or holds values that are not finite")
     low, high = images.min(), images.max()
-    if low < 0 or high > 255:
+    if low < 0 or high > _WIDE:
         raise DataError(
-            f"{where} holds values from {low} to {high}; only 8-bit images are supported",
-            hint="Scale the images to 0..255 (or 0..1) first.",
+            f"{where} holds values from {low} to {high}; images have 8 or 16 bits a channel, 0 to {_WIDE}",
+            hint="Scale the images to 0..255 (or 0..1), or to 0..65535, first.",
         )
     if np.issubdtype(images.dtype, np.floating) and high <= 1:
-        return np.rint(images * 255).astype(np.uint8), ("values 0..1 became 0..255",)
-    whole = np.rint(images).astype(np.uint8)
-    return whole, () if np.array_equal(whole, images) else ("values were rounded to whole numbers 0..255",)
+        return np.rint(images * _NARROW).astype(np.uint8), ("values 0..1 became 0..255",)
+    notes = () if high <= _NARROW else (f"values up to {high:g} ({images.dtype}) are kept at 16 bits",)
+    whole: Pixels = np.rint(images).astype(np.uint8 if high <= _NARROW else np.uint16)
+    exact = np.array_equal(whole, images)
+    return whole, notes if exact else (*notes, f"values were rounded to whole numbers 0..{np.iinfo(whole.dtype).max}")
 
 
 def _labels(values: NDArray[Any], size: int, where: str) -> Labels:

@@ -20,7 +20,7 @@ __all__ = ["Batch", "Records"]
 class Records:
     """Decoded examples as columns: what readers produce, writers write and judges judge.
 
-    Columns by modality: image `image uint8 (N, H, W, C)`; timeseries `values float32 (N, C, L)`,
+    Columns by modality: image `image uint8 or uint16 (N, H, W, C)`; timeseries `values float32 (N, C, L)`,
     `observed bool (N, C, L)`, `length int32 (N,)`; mask `image uint8 (N, H, W, C)`, `mask uint8 or uint16 (N, H, W)`.
 
     Args:

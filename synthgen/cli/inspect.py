@@ -207,7 +207,8 @@ def _text(path: str, document: dict[str, Any]) -> str:
     ]
     for channel in document["channels"]:
         known = channel["low"] is not None and channel["high"] is not None
-        span = f"{channel['low']:.4g} to {channel['high']:.4g}" if known else "unknown range"
+        digits = ".0f" if channel["kind"] == "integer" else ".4g"
+        span = f"{channel['low']:{digits}} to {channel['high']:{digits}}" if known else "unknown range"
         names = channel.get("values", ())
         if names:
             span = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")

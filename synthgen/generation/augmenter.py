@@ -44,8 +44,8 @@ class SyntheticAugmenter(BaseEstimator):  # type: ignore[misc]
         run: a trained run (or its directory) whose records look like X; None: one is trained on X and y.
         sampling_strategy: as in imbalanced-learn. `auto`, `not majority` and `all`: every class up to the largest;
             `minority`: the smallest only; a mapping: class -> number of records wanted in all.
-        modality: of X; None: of the run, or by X's shape: images `(N, H, W)` of uint8 or `(N, H, W, C)`, series
-            `(N, channels, time)`, tables `(N, columns)` or a DataFrame where a plugin for tables is installed.
+        modality: of X; None: of the run, or by X's shape: images `(N, H, W)` of uint8 or uint16, or `(N, H, W, C)`,
+            series `(N, channels, time)`, tables `(N, columns)` or a DataFrame where a plugin for tables is installed.
         samples: records seen in training, repeats counted; None: the modality's choice.
         guidance: classifier-free guidance weight; None: the run's.
         random_state: seed of training and generation, an int or None for 0.
@@ -143,7 +143,7 @@ def _wanted(strategy: str | Mapping[Any, int], counts: Counter[str]) -> dict[str
 def _modality_of(X: Any) -> str:
     """The modality that records of this shape usually have."""
     shape = np.shape(X)
-    if len(shape) == 4 or (len(shape) == 3 and np.asarray(X).dtype == np.uint8):
+    if len(shape) == 4 or (len(shape) == 3 and np.asarray(X).dtype in (np.uint8, np.uint16)):
         return "image"
     if len(shape) == 3:
         return "timeseries"

@@ -133,7 +133,7 @@ class ImageHeader:
             return "RGBA"
         if self.mode not in _MODES:
             raise DataError(
-                f"{name} has more than 8 bits a channel (mode {self.mode}); only 8-bit images are supported",
+                f"{name} has more than 8 bits a channel (mode {self.mode}), which cannot be read here",
                 hint="Convert the images to 8 bits a channel first.",
             )
         return _MODES[self.mode]
