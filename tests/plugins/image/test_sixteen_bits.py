@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import zlib
 
 import datasets
@@ -210,18 +211,24 @@ def colour_tiff(image):
     return b"II*\0" + struct.pack("<IH", 8, len(entries)) + body + bytes(4) + lists + data
 
 
-def test_a_tiff_of_many_bands_is_read_by_tifffile_or_refused_with_what_to_install(tmp_path):
+@pytest.fixture
+def many_bands(tmp_path):
     images = deep(3, channels=6)
     for number, image in enumerate(images):
         (tmp_path / f"{number}.tif").write_bytes(colour_tiff(image))
-    try:
-        import tifffile  # noqa: F401
-    except ModuleNotFoundError:
-        with pytest.raises(DataError, match="several channels") as caught:
-            read(FolderReader, tmp_path)
-        assert "synthgen[tiff]" in caught.value.hint
-    else:
-        np.testing.assert_array_equal(all_of(read(FolderReader, tmp_path)), images)
+    return images
+
+
+def test_a_tiff_of_many_bands_is_read(tmp_path, many_bands):
+    np.testing.assert_array_equal(all_of(read(FolderReader, tmp_path)), many_bands)
+
+
+@pytest.mark.usefixtures("many_bands")
+def test_without_tifffile_a_tiff_of_many_bands_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    with pytest.raises(DataError, match="several channels") as caught:
+        read(FolderReader, tmp_path)
+    assert "synthgen[tiff]" in caught.value.hint
 
 
 def test_colour_png_of_16_bits_is_read_at_8_and_it_is_said(tmp_path):
