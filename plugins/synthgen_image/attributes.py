@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from synthgen.api import Attribute, Schema
+from synthgen.api import Attribute, AttributeKind, Schema
 from synthgen.data.attributes import MEMBER_SEPARATOR, described
 from synthgen.errors import DataError
 
@@ -19,9 +19,23 @@ _RESERVED = frozenset({"image", "label", "label_name", "sample_id", "seed", "gui
 
 
 def with_attributes(
-    schema: Schema, cells: Mapping[str, Sequence[Any]], kept: NDArray[np.int64], *, where: str
+    schema: Schema,
+    cells: Mapping[str, Sequence[Any]],
+    kept: NDArray[np.int64],
+    *,
+    where: str,
+    captions: Container[str] = (),
+    text_encoder: str = "",
 ) -> tuple[Schema, dict[str, NDArray[Any]]]:
     """The schema with attributes and their conditions, and the attributes' columns of the images that were kept.
+
+    Args:
+        schema: without attributes.
+        cells: name -> a cell for each image.
+        kept: positions of those that stay.
+        where: file or folder, for messages.
+        captions: names of attributes that are free text, whatever they look like.
+        text_encoder: see `synthgen.data.text_encoder`.
 
     Raises:
         DataError: a name that means something else, or an attribute without any value.
@@ -31,7 +45,9 @@ def with_attributes(
     for name, values in cells.items():
         if name in _RESERVED or name == schema.label_column:
             raise DataError(f"{where}: an attribute cannot be called {name}", hint="Rename the column.")
-        attribute, columns[name] = described(name, [values[int(row)] for row in kept])
+        kind: AttributeKind | None = "text" if name in captions else None
+        some = [values[int(row)] for row in kept]
+        attribute, columns[name] = described(name, some, kind=kind, text_encoder=text_encoder)
         attributes.append(attribute)
     conditions = (*schema.conditions, *(attribute.condition for attribute in attributes))
     return dataclasses.replace(schema, attributes=tuple(attributes), conditions=conditions), columns

@@ -53,6 +53,8 @@ class Collection:
         groups, official_split: see `ArraySource`.
         notes: sentences for the user so far.
         attributes: name -> a cell for each image, see `synthgen.data.attributes.described`.
+        captions: names of those that are free text, whatever they look like.
+        text_encoder: of free text, see `synthgen.data.text_encoder`.
     """
 
     where: str
@@ -65,6 +67,8 @@ class Collection:
     official_split: NDArray[Any] | None = None
     notes: tuple[str, ...] = ()
     attributes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    captions: tuple[str, ...] = ()
+    text_encoder: str = ""
 
 
 def open_collection(collection: Collection, options: DataConfig) -> Source:
@@ -174,7 +178,14 @@ def annotated_source(
     )
     if frame.form.bits != NARROW:
         schema = with_range(schema, _some(collection, frame, kept) if pixels is None else pixels)
-    schema, columns = with_attributes(schema, collection.attributes, kept, where=collection.where)
+    schema, columns = with_attributes(
+        schema,
+        collection.attributes,
+        kept,
+        where=collection.where,
+        captions=collection.captions,
+        text_encoder=collection.text_encoder,
+    )
     index = None if labels is None else labels.index
     groups = None if collection.groups is None else collection.groups[kept]
     split = None if collection.official_split is None else collection.official_split[kept]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from synthgen.api import Source
 from synthgen.config import DataConfig
-from synthgen.data.attributes import text_of
+from synthgen.data.attributes import TEXT_NAMES, text_of
 from synthgen.errors import DataError
 from synthgen.io.folder import IMAGE_SUFFIXES, image_files, safe_join
 from synthgen.io.parquet import parquet_files
@@ -90,7 +90,9 @@ class FolderReader:
             groups=_merge_groups(listings),
             official_split=official,
             notes=tuple(dict.fromkeys(note for listing in listings for note in listing.notes)),
-            attributes={name: _cells(listings, name) for name in options.attributes},
+            attributes={name: _cells(listings, name) for name in options.told_columns},
+            captions=options.caption_columns,
+            text_encoder=options.text_encoder,
         )
         return open_collection(collection, options)
 
@@ -120,10 +122,11 @@ def _list(folder: Path, options: DataConfig) -> _Listing:
         listing = _from_table(folder, table, options)
         if listing is not None:
             return listing
-    if options.attributes:
+    if options.told_columns:
+        named = ", ".join(options.told_columns)
         raise DataError(
-            f"{folder} has no {' or '.join(_TABLES)}: nothing says what {', '.join(options.attributes)} of an image is",
-            hint="Write one with the column file_name, or leave data.attributes away.",
+            f"{folder} has no {' or '.join(_TABLES)}: nothing says what {named} of an image is",
+            hint="Write one with the column file_name, or leave data.attributes and data.caption_column away.",
         )
     images, others = _image_files(folder)
     notes = []
@@ -153,7 +156,7 @@ def _table_of(folder: Path) -> Path | None:
 
 def _from_table(folder: Path, path: Path, options: DataConfig) -> _Listing | None:
     """The listing by a table, or None when it says nothing that the folders do not say."""
-    columns, attributes = _read_table(path, options.attributes)
+    columns, attributes = _read_table(path, options.told_columns, options.caption_columns)
     for key, column in (("label_column", options.label_column), ("group_column", options.group_column)):
         if column is not None:
             check_column(column, list(columns), str(path), key=key)
@@ -185,8 +188,10 @@ def _from_table(folder: Path, path: Path, options: DataConfig) -> _Listing | Non
     return listing
 
 
-def _read_table(path: Path, attributes: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, list[Any]]]:
-    """All columns as text, and those that are attributes as cells.
+def _read_table(
+    path: Path, attributes: Sequence[str], captions: Sequence[str]
+) -> tuple[dict[str, list[str]], dict[str, list[Any]]]:
+    """All columns as text, and those that are attributes as cells; free text keeps its semicolons.
 
     Raises:
         DataError: unreadable, without `file_name`, or without one of the attributes.
@@ -198,7 +203,12 @@ def _read_table(path: Path, attributes: Sequence[str]) -> tuple[dict[str, list[s
         raise DataError(f"{path} has no column 'file_name'; its columns are {', '.join(columns) or 'none'}")
     for name in attributes:
         check_column(name, list(columns), str(path), key="attributes")
-    return columns, {name: raw[name] if raw else cells_of_text(columns[name]) for name in attributes}
+    if raw:
+        return columns, {name: raw[name] for name in attributes}
+    texts = {name for name in attributes if name in captions or name.lower() in TEXT_NAMES}
+    return columns, {
+        name: list(columns[name]) if name in texts else cells_of_text(columns[name]) for name in attributes
+    }
 
 
 def _read_lines(path: Path) -> dict[str, list[Any]]:

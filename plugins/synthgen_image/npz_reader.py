@@ -73,6 +73,8 @@ class NpzReader:
             groups=groups,
             official_split=split,
             attributes=_attributes(arrays, options, size),
+            captions=options.caption_columns,
+            text_encoder=options.text_encoder,
         )
         kept = np.arange(size)
         return annotated_source(collection, frame, kept, labels, (*notes, *more, *framed), pixels=pixels)
@@ -81,7 +83,7 @@ class NpzReader:
 def _attributes(arrays: Archive, options: DataConfig, size: int) -> dict[str, list[Any]]:
     """The arrays that `data.attributes` names: a cell an image, or `(N, K)` of 0 and 1 as members 0 to K - 1."""
     cells: dict[str, list[Any]] = {}
-    for name in options.attributes:
+    for name in options.told_columns:
         check_column(name, arrays.names, str(arrays.path), key="attributes")
         values = arrays.load(name)
         if len(values) != size or values.ndim > 2:

@@ -50,6 +50,7 @@ class ParquetReader:
         if options.group_column:
             check_column(options.group_column, rows.schema.names, str(path), key="group_column")
             groups = np.array(rows.column_table([options.group_column])[0].to_pylist(), dtype=str)
+        ours = footer_attributes(rows.schema)
         collection = Collection(
             where=str(path),
             size=len(rows),
@@ -61,6 +62,8 @@ class ParquetReader:
             official_split=_official_split(rows),
             notes=(*images.notes, *notes),
             attributes=_attributes(rows, options, str(path)),
+            captions=(*options.caption_columns, *(each.name for each in ours if each.kind == "text")),
+            text_encoder=options.text_encoder,
         )
         return open_collection(collection, options)
 
@@ -69,7 +72,7 @@ def _labels(
     rows: ParquetRows, options: DataConfig, where: str, image: str
 ) -> tuple[Labels | None, str, tuple[str, ...]]:
     features = features_of(rows.schema)
-    own = {image, *options.attributes, *(attribute.name for attribute in footer_attributes(rows.schema))}
+    own = {image, *options.told_columns, *(attribute.name for attribute in footer_attributes(rows.schema))}
     types = {field.name: field.type for field in rows.schema if field.name not in own}
 
     def read(name: str) -> pa.ChunkedArray:
@@ -94,7 +97,7 @@ def _labels(
 
 def _attributes(rows: ParquetRows, options: DataConfig, where: str) -> dict[str, list[Any]]:
     """The columns that are asked for, or those that our own file says are attributes."""
-    names = options.attributes or tuple(attribute.name for attribute in footer_attributes(rows.schema))
+    names = options.told_columns or tuple(attribute.name for attribute in footer_attributes(rows.schema))
     for name in names:
         check_column(name, rows.schema.names, where, key="attributes")
     return {name: rows.column_table([name])[0].to_pylist() for name in names}

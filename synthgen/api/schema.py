@@ -13,7 +13,7 @@ from synthgen.errors import DataError
 __all__ = ["Attribute", "AttributeKind", "Channel", "ChannelKind", "Condition", "Schema"]
 
 ChannelKind = Literal["continuous", "integer", "nonnegative", "categorical", "interval"]
-AttributeKind = Literal["category", "members", "number"]
+AttributeKind = Literal["category", "members", "number", "text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class Condition:
     `class`: int64 `(B,)`, -1 is the learned null. `multilabel` (0 or 1 each) and `vector` (continuous values): float32
     `(B, size)`, a row holding NaN is the learned null. `dense`: float32 `(B, size, *spatial)`, aligned with the record;
     one that holds NaN is the learned null. `noise`: standard deviation up to which noise is added in training, so that
-    the denoiser forgives a condition that is not quite right (conditioning augmentation, Ho et al. 2022).
+    the denoiser forgives a condition that is not quite right (conditioning augmentation, Ho et al. 2022). `fourier`: a
+    `vector`'s entries are told with their Fourier features; False for vectors that are embeddings already.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Condition:
     size: int
     dropout: float = 0.1
     noise: float = 0.0
+    fourier: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,11 @@ class Attribute:
         category   int64 (N,), index into `values`    -1          class
         members    int8 (N, len(values)), 0 or 1      -1 in all   multilabel
         number     float64 (N,), in the user's unit   NaN         vector of size 1, the range seen as -1 to 1
+        text       str (N,)                           ""          vector, as a text encoder makes it of the text
 
     Args:
         name: as users write it; also the name of the column in the files that are written.
-        kind: one name of several, any number of names, or a number.
+        kind: one name of several, any number of names, a number, or free text.
         values: the names.
         unit: of a number.
         low, high: smallest and largest number seen.
@@ -70,6 +73,7 @@ class Attribute:
         derived: the record itself shows the value, such as its length. It is then no column; the codec works it out.
         free: left to the model unless it is asked for, and never taken from a training record.
         dropout: how often training leaves it out, see `Condition`.
+        encoder, encoder_sha256, size: of text, see `synthgen.data.text_encoder`.
     """
 
     name: str
@@ -83,6 +87,9 @@ class Attribute:
     derived: bool = False
     free: bool = False
     dropout: float = 0.1
+    encoder: str = ""
+    encoder_sha256: str = ""
+    size: int = 0
 
     @property
     def condition(self) -> Condition:
@@ -92,6 +99,8 @@ class Attribute:
                 return Condition(self.name, "class", len(self.values), self.dropout)
             case "members":
                 return Condition(self.name, "multilabel", len(self.values), self.dropout)
+            case "text":
+                return Condition(self.name, "vector", self.size, self.dropout, fourier=False)
         return Condition(self.name, "vector", 1, self.dropout)
 
 

@@ -274,6 +274,17 @@ TECHNIQUES: tuple[Technique, ...] = (
         "ICLR", 2025, lambda config: config.sampling.sampler == "consistency",
     ),
     Technique(
+        "weinberger2009hashing", "the built-in encoder of captions",
+        "Kilian Weinberger and Anirban Dasgupta and Josh Attenberg and John Langford and Alex Smola",
+        "Feature Hashing for Large Scale Multitask Learning", "ICML", 2009,
+        lambda config: config.data.caption_column is not None and not config.data.text_encoder,
+    ),
+    Technique(
+        "reimers2019sbert", "captions by a sentence encoder",
+        "Nils Reimers and Iryna Gurevych", "Sentence-BERT: Sentence Embeddings using Siamese BERT-Networks", "EMNLP",
+        2019, lambda config: bool(config.data.text_encoder),
+    ),
+    Technique(
         "tancik2020fourier", "Fourier features of noise levels and continuous conditions",
         "Matthew Tancik and Pratul P. Srinivasan and Ben Mildenhall and others",
         "Fourier Features Let Networks Learn High Frequency Functions in Low Dimensional Domains",

@@ -31,8 +31,11 @@ from synthgen.cli.shared_options import (
 from synthgen.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from synthgen.generation.dataset import Dataset
     from synthgen.generation.given import Given
+    from synthgen.io.run import Run
 
 __all__ = ["describe_dataset", "generate", "summarise_dataset"]
 
@@ -68,7 +71,13 @@ def generate(
         typer.Option(
             "--condition",
             metavar="NAME=VALUE",
-            help="An attribute of the records: a name (a,b: either), a number or LOW..HIGH; repeat for several.",
+            help="An attribute of the records: a name (a,b: either), a number, LOW..HIGH, a text; repeat for several.",
+        ),
+    ] = None,
+    caption: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--caption", metavar="TEXT", help="What the image shows, in words; repeat: one of them for each record."
         ),
     ] = None,
     guidance: GuidanceOption = None,
@@ -201,16 +210,24 @@ def generate(
     if executor not in ("local", "torchrun", "ray"):
         raise UsageError(f"--executor {executor}: expected local, torchrun or ray")
     chosen_format = _format(format, layout)
+    conditions: dict[str, Any] = parse_pairs(condition, "--condition", "age=30")
     from synthgen.generation import generate as generate_dataset
 
+    opened: Run | Path | None = run
+    if caption:
+        from synthgen.generation.asking import captioned
+        from synthgen.generation.generating import as_run
+
+        opened = as_run(run)
+        conditions = captioned(conditions, caption, opened.schema)
     with console.progress("generate") as progress:
         dataset = generate_dataset(
-            run,
+            opened,
             n=total,
             labels=labels,
             balance=balance,
             counts=counts or None,
-            conditions=parse_pairs(condition, "--condition", "age=30") or None,
+            conditions=conditions or None,
             guidance=guidance,
             steps=steps,
             sampler=sampler,

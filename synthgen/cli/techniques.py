@@ -86,6 +86,8 @@ OFFERED: tuple[Offered, ...] = tuple(
             ("multi-label condition", 'Condition(kind="multilabel")', "a linear map of the multi-hot vector",
              "ho2022guidance"),
             ("continuous condition", 'Condition(kind="vector")', "Fourier features and an MLP", "tancik2020fourier"),
+            ("text condition", "data.caption_column=caption", "captions, hashed or by a sentence encoder on disk",
+             "weinberger2009hashing reimers2019sbert"),
             ("dense condition", 'Condition(kind="dense")', "channels aligned with the record", "saharia2022palette"),
             ("condition dropout", "Condition(dropout=0.1)", "each condition has a learned null", "ho2022guidance"),
         )),

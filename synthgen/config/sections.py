@@ -40,6 +40,12 @@ class DataConfig(Section):
         (),
         description="columns with one value a record, which can be asked for; timeseries, long layout: guessed",
     )
+    caption_column: str | None = Field(
+        None, description="image: column of free text that can be asked for, beside data.attributes"
+    )
+    text_encoder: str = Field(
+        "", description="image: directory of a sentence encoder for free text; empty: built-in hashing of words"
+    )
     scaling: Literal["auto", "standard", "minmax", "robust", "quantile", "log"] = Field(
         "auto", description="timeseries: how values become model numbers; auto: standard, or asinh where it helps"
     )
@@ -69,6 +75,16 @@ class DataConfig(Section):
     memory_gib: float = Field(2.0, gt=0, description="sets that are larger once decoded are read piece by piece")
     balance: float = Field(0.0, ge=0, le=1, description="0: classes as often as they come; 1: equally often")
     augment: float = Field(0.0, ge=0, le=1, description="probability of each of the modality's non-leaky augmentations")
+
+    @property
+    def told_columns(self) -> tuple[str, ...]:
+        """The attributes that are named, the caption among them."""
+        return tuple(dict.fromkeys((*self.attributes, *self.caption_columns)))
+
+    @property
+    def caption_columns(self) -> tuple[str, ...]:
+        """The column that is free text whatever it looks like, if there is one."""
+        return () if self.caption_column is None else (self.caption_column,)
 
 
 class NetworkConfig(Section):

@@ -6,7 +6,8 @@
 What a record itself shows (`Attribute.derived`) has no column: the codec works it out and calls `to_condition`.
 
 A number v is told as u = 2 (f(v) - f(low)) / (f(high) - f(low)) - 1 with f the identity or the logarithm, so that the
-range seen is -1 to 1 and a request outside it still has a meaning.
+range seen is -1 to 1 and a request outside it still has a meaning. A text is told as the vector of its encoder, which
+knows the vectors that it has made, and so tells them back as text.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from synthgen.api import Attribute, Records, Schema
 from synthgen.data.attributes import unknown
+from synthgen.data.text_encoder import encoder_of
 
 __all__ = ["attribute_columns", "attribute_conditions", "from_condition", "to_condition"]
 
@@ -56,6 +58,8 @@ def to_condition(attribute: Attribute, values: NDArray[Any]) -> Tensor:
     if attribute.kind == "members":
         shares = np.asarray(values, dtype=np.float32)
         return torch.from_numpy(np.where((shares < 0).any(axis=1, keepdims=True), np.float32(np.nan), shares))
+    if attribute.kind == "text":
+        return torch.from_numpy(encoder_of(attribute).encode([str(text) for text in values]))
     low, span = _range(attribute)
     bent = _bend(attribute, np.asarray(values, dtype=np.float64))
     return torch.from_numpy((2 * (bent - low) / span - 1).astype(np.float32)[:, None])
@@ -69,6 +73,8 @@ def from_condition(attribute: Attribute, told: Tensor) -> NDArray[Any]:
     if attribute.kind == "members":
         lost = np.isnan(values).any(axis=1, keepdims=True)
         return np.where(lost, -1, np.rint(np.nan_to_num(values, nan=0.0))).astype(np.int8)
+    if attribute.kind == "text":
+        return np.array(encoder_of(attribute).texts_of(values.astype(np.float32)), dtype=np.str_)
     low, span = _range(attribute)
     bent = (values[:, 0].astype(np.float64) + 1) / 2 * span + low
     if attribute.logarithmic:

@@ -10,18 +10,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgen.api import Attribute, AttributeKind, Schema
+from synthgen.data.text_encoder import encoder_named
 from synthgen.errors import DataError
 
-__all__ = ["MEMBER_SEPARATOR", "described", "recoded", "text_of", "unknown"]
+__all__ = ["MEMBER_SEPARATOR", "TEXT_NAMES", "described", "recoded", "text_of", "unknown"]
 
 MEMBER_SEPARATOR = ";"
 """Between the members of one cell of a text table."""
 
 _ORDERS = 2.0  # decades from the 5 % to the 95 % quantile from which a number is told as its logarithm
 
+TEXT_NAMES = frozenset({"caption", "captions", "description", "prompt", "text"})
+"""Columns of these names hold free text."""
+
+_MANY_TEXTS = 32
+_FEW_TIMES = 4  # a text of so many, on average, is free text rather than a name
+_WORDS = 3
+
 
 def described(
-    name: str, cells: Sequence[Any] | NDArray[Any], *, unit: str = "", kind: AttributeKind | None = None
+    name: str,
+    cells: Sequence[Any] | NDArray[Any],
+    *,
+    unit: str = "",
+    kind: AttributeKind | None = None,
+    text_encoder: str | None = None,
 ) -> tuple[Attribute, NDArray[Any]]:
     """An attribute and its column of `Records`, from a raw column of a user's file.
 
@@ -29,7 +42,9 @@ def described(
         name: of the attribute.
         cells: one a record: texts, numbers, or collections of texts; None, NaN and "" are unknown.
         unit: of a number.
-        kind: None: numbers are a number, collections are members, anything else is a category.
+        kind: None: numbers are a number, collections are members, prose is text where there is an encoder for it, and
+            anything else is a category.
+        text_encoder: of text: a directory, or empty for the built-in one; None: no column is taken for text by itself.
 
     Raises:
         DataError: no cell has a value, or one does not fit the kind.
@@ -38,11 +53,19 @@ def described(
     known = [value for value in values if value is not None]
     if not known:
         raise DataError(f"the attribute {name} has no value in any record", hint="Leave it out.")
-    match kind or _kind_of(known):
+    guessed = kind or _kind_of(known)
+    if kind is None and guessed == "category" and text_encoder is not None and _is_prose(name, known):
+        guessed = "text"
+    match guessed:
         case "number":
             return _number(name, values, unit)
         case "members":
             return _members(name, values)
+        case "text":
+            encoder = encoder_named(text_encoder or "")
+            written = np.array(["" if value is None else _prose(value) for value in values], dtype=np.str_)
+            made = Attribute(name, "text", encoder=encoder.name, encoder_sha256=encoder.sha256, size=encoder.size)
+            return made, written
     texts = [None if value is None else text_of(value) for value in values]
     names = _sorted(text for text in texts if text is not None)
     place = {text: index for index, text in enumerate(names)}
@@ -56,6 +79,8 @@ def unknown(attribute: Attribute, size: int) -> NDArray[Any]:
         return np.full(size, -1, dtype=np.int64)
     if attribute.kind == "members":
         return np.full((size, len(attribute.values)), -1, dtype=np.int8)
+    if attribute.kind == "text":
+        return np.full(size, "", dtype=np.str_)
     return np.full(size, np.nan)
 
 
@@ -80,6 +105,21 @@ def recoded(columns: Mapping[str, NDArray[Any]], found: Schema, wanted: Schema) 
     return rest
 
 
+def _is_prose(name: str, cells: Sequence[Any]) -> bool:
+    """Whether a column holds free text rather than few names: by its name, or by many different texts of several words.
+
+    Args:
+        name: of the column.
+        cells: those that are not empty.
+    """
+    if not cells or not all(isinstance(cell, str) for cell in cells):
+        return False
+    different = set(cells)
+    words = sum(len(text.split()) for text in different) / len(different)
+    many = len(different) >= _MANY_TEXTS and len(cells) < _FEW_TIMES * len(different)
+    return name.lower() in TEXT_NAMES or (many and words >= _WORDS)
+
+
 def text_of(value: Any) -> str:
     """A name as text: 1.0, "1" and 1 are the same."""
     if isinstance(value, bytes):
@@ -92,7 +132,11 @@ def text_of(value: Any) -> str:
 
 
 def _recoded(column: NDArray[Any], old: Attribute, new: Attribute) -> NDArray[Any]:
-    if old.kind == new.kind == "number" or (old.kind == new.kind and old.values == new.values):
+    if old.kind == new.kind and old.kind in ("number", "text"):
+        return column
+    if "text" in (old.kind, new.kind):
+        return _from_text(column, new) if old.kind == "text" else _to_text(column, old)
+    if old.kind == new.kind and old.values == new.values:
         return column
     place = {name: index for index, name in enumerate(new.values)}
     if old.kind == new.kind == "category":
@@ -126,6 +170,29 @@ def _recoded(column: NDArray[Any], old: Attribute, new: Attribute) -> NDArray[An
         table = np.array([*(_as_number(name) for name in old.values), np.nan])
         return np.asarray(table[column])
     return unknown(new, len(column))
+
+
+def _to_text(column: NDArray[Any], old: Attribute) -> NDArray[Any]:
+    """Names, members and numbers as the texts that they were written from."""
+    if old.kind == "category":
+        return np.asarray(np.array([*old.values, ""], dtype=np.str_)[column])
+    if old.kind == "members":
+        held = [[name for name, part in zip(old.values, row, strict=True) if part > 0] for row in column]
+        return np.array([f"{MEMBER_SEPARATOR} ".join(names) for names in held], dtype=np.str_)
+    return np.array(["" if math.isnan(value) else text_of(value) for value in column.tolist()], dtype=np.str_)
+
+
+def _from_text(column: NDArray[Any], new: Attribute) -> NDArray[Any]:
+    if new.kind != "category":
+        return unknown(new, len(column))
+    place = {name: index for index, name in enumerate(new.values)}
+    return np.array([place.get(text, -1) for text in column.tolist()], dtype=np.int64)
+
+
+def _prose(value: Any) -> str:
+    """One cell of free text on one line."""
+    parts = [str(part) for part in value] if isinstance(value, (list, tuple)) else [text_of(value)]
+    return " ".join(f"{MEMBER_SEPARATOR} ".join(parts).split())
 
 
 def _number(name: str, values: Sequence[Any], unit: str) -> tuple[Attribute, NDArray[Any]]:

@@ -3,21 +3,24 @@
 sex=female          a category            sex=female,male     one of them, drawn for each record
 tags=old,blue       these members, no others                  tags=    none of them
 age=30              a number in its unit  age=30..60          drawn evenly for each record
+caption=a red cat   free text, whole; a sequence of texts: one of them, drawn for each record
 """
 
 from __future__ import annotations
 
 import difflib
+import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synthgen.api import Attribute, Schema
+from synthgen.data.text_encoder import encoder_of
 from synthgen.errors import UsageError
 from synthgen.io.condition_bank import Asked
 
-__all__ = ["settle", "words"]
+__all__ = ["captioned", "settle", "words"]
 
 _LOG = logging.getLogger(__name__)
 _SHOWN = 12
@@ -38,9 +41,35 @@ def settle(conditions: Mapping[str, Any] | None, schema: Schema) -> Asked:
         attribute = _attribute(name, schema)
         if attribute.kind == "number":
             asked[name] = _numbers(attribute, value)
+        elif attribute.kind == "text":
+            asked[name] = _texts(attribute, value)
         else:
             asked[name] = _names(attribute, value)
     return asked
+
+
+def captioned(conditions: Mapping[str, Any], texts: Sequence[str], schema: Schema) -> dict[str, Any]:
+    """The conditions, and these texts for the one attribute that is free text.
+
+    Args:
+        conditions: others that are asked for.
+        texts: one of them for each record.
+        schema: of the run.
+
+    Raises:
+        UsageError: the run has no such attribute, or several, or it is asked for twice.
+    """
+    names = [attribute.name for attribute in schema.attributes if attribute.kind == "text"]
+    if not names:
+        raise UsageError(
+            "this run was trained without free text", hint="Name its column with --set data.caption_column=NAME."
+        )
+    if len(names) > 1:
+        hint = f"Use --condition {names[0]}=TEXT."
+        raise UsageError(f"which text is the caption? The run has {', '.join(names)}", hint=hint)
+    if names[0] in conditions:
+        raise UsageError(f"the caption {names[0]} is asked for twice", hint="Leave --condition or --caption away.")
+    return {**conditions, names[0]: list(texts)}
 
 
 def words(asked: Asked, schema: Schema) -> list[str]:
@@ -52,6 +81,8 @@ def words(asked: Asked, schema: Schema) -> list[str]:
         if attribute.kind == "number":
             span = " to ".join(f"{value:g}" for value in values)
             texts.append(f"{name} {span}{f' {attribute.unit}' if attribute.unit else ''}")
+        elif attribute.kind == "text":
+            texts.append(f"{name} {' or '.join(json.dumps(text, ensure_ascii=False) for text in values)}")
         elif attribute.kind == "members":
             texts.append(f"{name} {' and '.join(map(str, values)) or 'none'}")
         else:
@@ -89,6 +120,16 @@ def _names(attribute: Attribute, value: Any) -> tuple[str, ...]:
             hint = f"Did you mean {close[0]}?" if close else f"Its values are {_some(attribute)}."
             raise UsageError(f"condition {attribute.name} has no value {name}", hint=hint)
     return tuple(names)
+
+
+def _texts(attribute: Attribute, value: Any) -> tuple[str, ...]:
+    """Texts on one line each; that the encoder is at hand is found out before anything is generated."""
+    given = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    texts = tuple(dict.fromkeys(" ".join(str(text).split()) for text in given))
+    if not texts or not all(texts):
+        raise UsageError(f"condition {attribute.name} is an empty text", hint="Leave it away to let training decide.")
+    encoder_of(attribute)
+    return texts
 
 
 def _some(attribute: Attribute) -> str:

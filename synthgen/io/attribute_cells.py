@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,8 @@ def attribute_cells(records: Records, schema: Schema) -> dict[str, pa.Array]:
         elif attribute.kind == "members":
             lists = [_members(attribute, row) for row in column]
             cells[attribute.name] = pa.array(lists, pa.list_(pa.string()))
+        elif attribute.kind == "text":
+            cells[attribute.name] = pa.array([str(text) or None for text in column], pa.string())
         else:
             lost = np.isnan(column)
             whole = attribute.integer and bool((np.abs(column[~lost]) < 2**53).all())
@@ -77,7 +80,11 @@ def cell_text(value: Any) -> str:
 
 def attribute_footer(schema: Schema) -> dict[str, str]:
     """The entry of a Parquet footer by which our readers know the attributes again; empty without attributes."""
-    own = [dataclasses.asdict(attribute) for attribute in schema.attributes if not attribute.derived]
+    own = [
+        dataclasses.asdict(dataclasses.replace(attribute, encoder=PurePath(attribute.encoder).name))
+        for attribute in schema.attributes
+        if not attribute.derived
+    ]
     return {_FOOTER: json.dumps(own, ensure_ascii=False)} if own else {}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from importlib import metadata
+from pathlib import PurePath
 from typing import Any
 
 from synthgen.api import Attribute, Schema
@@ -64,6 +65,8 @@ def run_card(facts: Mapping[str, Any], config: RunConfig, schema: Schema) -> str
 
 def attribute_line(attribute: Attribute) -> str:
     """An attribute in words: `age: number, 18 to 90 years`."""
+    if attribute.kind == "text":
+        return f"{attribute.name}: free text, by the encoder {PurePath(attribute.encoder).name}"
     if attribute.kind != "number":
         kind = "one" if attribute.kind == "category" else "any"
         more = ", ..." if len(attribute.values) > _NAMES else ""

@@ -1,7 +1,8 @@
 """The condition rows of training records, from which generation takes what nobody asked for.
 
 A record to generate takes *one* row, so what is drawn belongs together. The row is one of the record's label and, as
-far as there are any, of the attributes that were asked for: categories and members as asked, numbers among the nearest.
+far as there are any, of the attributes that were asked for: categories and members as asked, numbers and texts among
+the nearest.
 Which of them follows from (seed, id) alone.
 """
 
@@ -23,7 +24,7 @@ from synthgen.seeding import uniform
 __all__ = ["Asked", "ConditionBank"]
 
 Asked = Mapping[str, tuple[str | float, ...]]
-"""What is asked of attributes: categories (one of them each time), members (all of them), a number, or its range."""
+"""What is asked of attributes: categories or texts (one each time), members (all of them), a number, or its range."""
 
 _NEAREST = 16  # rows, at least, that are near enough to a number
 _NEAREST_SHARE = 0.05
@@ -118,6 +119,8 @@ class ConditionBank:
         if attribute.kind == "category":
             codes = np.array([attribute.values.index(str(value)) for value in values], dtype=np.int64)
             return to_condition(attribute, codes[(draws * len(codes)).astype(np.int64)])
+        if attribute.kind == "text":
+            return to_condition(attribute, np.array(values, dtype=np.str_)[(draws * len(values)).astype(np.int64)])
         low, high = float(values[0]), float(values[-1])
         numbers = low * (high / low) ** draws if attribute.logarithmic else low + (high - low) * draws
         return to_condition(attribute, np.rint(numbers) if attribute.integer else numbers)
@@ -132,13 +135,13 @@ class ConditionBank:
             if not allowed.any():
                 raise RunError(f"the run has no training records of class {self._schema.labels[label]}")
         allowed = _near(allowed, nearness)
-        exact = [name for name in told if self._attributes[name].kind != "number"]
+        exact = [name for name in told if self._attributes[name].kind not in ("number", "text")]
         for name in exact:
             same = (self._rows[name] == told[name]).reshape(self._size, -1).all(dim=1).numpy()
             allowed = allowed & same if (allowed & same).any() else allowed
         for name in told:
             if name not in exact:
-                away = (self._rows[name] - told[name]).abs().nan_to_num(torch.inf)[:, 0].numpy()
+                away = (self._rows[name] - told[name]).norm(dim=1).nan_to_num(torch.inf).numpy()
                 allowed = _nearest(allowed, away)
         return np.flatnonzero(allowed)
 
@@ -150,6 +153,10 @@ class ConditionBank:
         if attribute.kind == "members":
             wanted = np.isin(attribute.values, values).astype(np.float32)
             return np.asarray((rows.numpy() == wanted).all(axis=1))
+        if attribute.kind == "text":
+            vectors = to_condition(attribute, np.array(values, dtype=np.str_))
+            near = torch.cdist(rows, vectors).min(dim=1).values.nan_to_num(torch.inf)
+            return _nearest(np.ones(len(rows), dtype=bool), near.numpy())
         low, high = (float(to_condition(attribute, np.array([float(v)]))) for v in (values[0], values[-1]))
         inside = (rows[:, 0].numpy() >= low - 1e-6) & (rows[:, 0].numpy() <= high + 1e-6)
         away = (rows[:, 0] - (low + high) / 2).abs().nan_to_num(torch.inf).numpy()

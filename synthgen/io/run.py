@@ -45,6 +45,7 @@ from synthgen.errors import DataError, RunError, SynthgenError
 from synthgen.io import notebook
 from synthgen.io.atomic import atomic_file, read_text, sha256_of
 from synthgen.io.condition_bank import Asked, ConditionBank
+from synthgen.io.condition_texts import remembered
 from synthgen.nn.context import context_condition
 
 if TYPE_CHECKING:
@@ -246,7 +247,8 @@ class Run:
 
     @cached_property
     def _bank(self) -> ConditionBank:
-        return ConditionBank(load_tensors(self.path / "conditions.safetensors"), self.schema)
+        rows = remembered(load_tensors(self.path / "conditions.safetensors"), self.schema)
+        return ConditionBank(rows, self.schema)
 
     @property
     def condition_rows(self) -> Mapping[str, torch.Tensor]:

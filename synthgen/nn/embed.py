@@ -5,7 +5,7 @@
 
     class        a vector for each class
     multilabel   a linear map of the multi-hot vector, as -1 and +1
-    vector       an MLP on each value and its Fourier features (continuous values)
+    vector       an MLP on each value and its Fourier features (continuous values), or on an embedding as it is
     dense        no vector: channels aligned with x that the network reads beside it
 
 Every condition has a learned null, so that guidance can leave any of them out (Ho & Salimans 2022, arXiv:2207.12598).
@@ -59,11 +59,11 @@ class _ClassEmbedding(nn.Module):
 
 
 class _VectorEmbedding(nn.Module):
-    """An MLP on each entry's value and Fourier features; rows holding NaN are the null."""
+    """An MLP on each entry's value and, if there are any, Fourier features; rows holding NaN are the null."""
 
     def __init__(self, entries: int, size: int, features: int = 16) -> None:
         super().__init__()
-        self.features = FourierFeatures(features, low=0.125, high=2.0)
+        self.features = FourierFeatures(features, low=0.125, high=2.0)  # nothing of size 0
         self.mlp = nn.Sequential(nn.Linear(entries * (1 + features), size), nn.SiLU(), nn.Linear(size, size))
         self.null = nn.Parameter(torch.zeros(size))
 
@@ -90,6 +90,12 @@ class _MultiLabelEmbedding(nn.Module):
 
 
 _EMBEDDINGS = {"class": _ClassEmbedding, "multilabel": _MultiLabelEmbedding, "vector": _VectorEmbedding}
+
+
+def _part(condition: Condition, size: int) -> nn.Module:
+    if condition.kind == "vector" and not condition.fourier:
+        return _VectorEmbedding(condition.size, size, features=0)
+    return _EMBEDDINGS[condition.kind](condition.size, size)
 
 
 class DenseConditions(nn.Module):
@@ -137,7 +143,7 @@ class ConditionEmbedding(nn.Module):
         super().__init__()
         self.conditions = tuple(condition for condition in conditions if condition.kind != "dense")
         self.size = size
-        self.parts = nn.ModuleList(_EMBEDDINGS[condition.kind](condition.size, size) for condition in self.conditions)
+        self.parts = nn.ModuleList(_part(condition, size) for condition in self.conditions)
 
     def forward(self, conditions: Mapping[str, Tensor], like: Tensor) -> Tensor:
         """The embedding `(B, size)`.

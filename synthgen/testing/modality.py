@@ -94,7 +94,8 @@ def _check_attributes(it: Subject) -> None:
             continue
         demand(name in it.records.columns, f"the records have no column {name!r}, which the schema lists as attribute")
         column, wanted = it.records[name], unknown(attribute, len(it.records))
-        right = (column.dtype, column.shape) == (wanted.dtype, wanted.shape)
+        same_type = column.dtype == wanted.dtype or column.dtype.kind == wanted.dtype.kind == "U"  # texts of any length
+        right = same_type and column.shape == wanted.shape
         demand(right, f"the attribute {name!r} is {column.dtype} {column.shape}, not {wanted.dtype} {wanted.shape}")
         rest = {other: values for other, values in it.records.columns.items() if other != name}
         batch = it.codec.encode(dataclasses.replace(it.records, columns=rest))

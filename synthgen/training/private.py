@@ -40,6 +40,7 @@ from synthgen.data.split import Split, make_split
 from synthgen.errors import TrainingError
 from synthgen.io.atomic import make_directory, remove_leftovers, sha256_of, write_text
 from synthgen.io.card import run_card, versions
+from synthgen.io.condition_texts import with_texts
 from synthgen.io.run import Run, build_denoiser, save_tensors
 from synthgen.nn.ema import PowerEma
 from synthgen.training.clipping import private_steps
@@ -208,7 +209,7 @@ def _write_description(path: Path, prepared: _Prepared, facts: Mapping[str, Any]
     codec_facts, tensors = prepared.codec.state()
     write_text(path / "codec.json", json.dumps(codec_facts, indent=2))
     save_tensors(path / "codec.safetensors", tensors)
-    save_tensors(path / "conditions.safetensors", prepared.bank)
+    save_tensors(path / "conditions.safetensors", with_texts(prepared.bank, prepared.schema))
 
 
 def _finish(path: Path, prepared: _Prepared, facts: dict[str, Any], tell: Progress, event: Mapping[str, Any]) -> Run:

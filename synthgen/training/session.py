@@ -26,6 +26,7 @@ from synthgen.distributed import Ranks, launched
 from synthgen.errors import ConfigError, UsageError
 from synthgen.io.atomic import make_directory, remove_leftovers, sha256_of, write_text
 from synthgen.io.card import run_card, versions
+from synthgen.io.condition_texts import with_texts
 from synthgen.io.lock import locked
 from synthgen.io.run import Run, build_denoiser, load_tensors, read_facts, save_tensors
 from synthgen.nn.lora import merged
@@ -285,7 +286,7 @@ class _Session:
         write_text(self.path / "codec.json", json.dumps(facts, indent=2))
         save_tensors(self.path / "codec.safetensors", tensors)
         small = {name: values for name, values in p.bank.items() if name != LOW_RESOLUTION}  # made anew, never kept
-        save_tensors(self.path / "conditions.safetensors", small)
+        save_tensors(self.path / "conditions.safetensors", with_texts(small, p.schema))
         write_text(self.path / "quality.json", json.dumps(p.quality.document(), indent=2, ensure_ascii=False))
 
     def _record(self, step: Step) -> None:
