@@ -17,7 +17,7 @@ PLUGINS = sorted(path for path in (ROOT / "plugins").iterdir() if path.is_dir())
 PLUGIN_NAMES = {path.name for path in PLUGINS}
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "seeding"),
+    ("allocator", "errors", "seeding"),
     ("config",),
     ("api",),
     ("answers", "hookspecs", "builtin", "discovery"),
@@ -39,6 +39,7 @@ LIGHT = [
     "api",
     "config",
     "errors",
+    "allocator",
     "seeding",
     "answers",
     "hookspecs",

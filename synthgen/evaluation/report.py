@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synthgen.allocator import keep_freed_memory
 from synthgen.errors import UsageError
 from synthgen.evaluation import page, utility
 from synthgen.evaluation.cache import Cache
@@ -137,6 +138,7 @@ def evaluate(
         raise UsageError(f"seeds must be at least 1, not {seeds}")
     limits = dict(fail_under or {})
     check_gates(limits)
+    keep_freed_memory()
     sets = _data_sets(synthetic)
     chosen = made_by(sets[0]) if run is None else run
     opened = Run.newest() if chosen is None else Run.open(chosen) if isinstance(chosen, str | Path) else chosen

@@ -32,6 +32,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from synthgen import registry
+from synthgen.allocator import keep_freed_memory
 from synthgen.api import Codec, Modality, Schema, Source
 from synthgen.config import RunConfig, resolve
 from synthgen.data.augmentation import augmentation_of
@@ -321,6 +322,7 @@ def codec_of(modality: Modality, schema: Schema) -> Codec:
 
 def build_denoiser(config: RunConfig, schema: Schema) -> Denoiser:
     """The denoiser that a configuration describes, with fresh weights."""
+    keep_freed_memory()
     network_class = registry.load("networks", config.network.name)
     options = config.network.model_dump(exclude={"name"})
     augmentation = augmentation_of(config, schema)
