@@ -29,6 +29,7 @@ from synthgen_timeseries.judge import NetworkJudge, RocketJudge
 from synthgen_timeseries.modality import TimeSeries
 
 from synthgen.api import Records
+from synthgen.evaluation.privacy import Nearness
 from synthgen.evaluation.privacy import measure as privacy_rows
 from synthgen.generation import generate_records
 from synthgen.io.run import Run
@@ -100,7 +101,7 @@ def measure(name: str, seed: int, chosen: argparse.Namespace, recording: Recordi
     def copies() -> dict[str, Any]:
         modality = TimeSeries()
         flat = [modality.flatten(side, run.schema) for side in (real, test, synthetic)]
-        rows = {one.name: one for one in privacy_rows(flat[0], flat[1], flat[2], draws=200)}
+        rows = {one.name: one for one in privacy_rows(Nearness(*flat), draws=200)}
         found = rows["copy_rate"]
         return {"copy_rate": found.value, "ci": found.ci, "floor": found.floor, "floor_ci": found.facts["floor_ci"]}
 

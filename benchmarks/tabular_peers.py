@@ -1,12 +1,13 @@
-"""Tables beside SDV's GaussianCopula and CTGAN (and synthcity's ddpm where it is installed) at equal processor time.
+"""Tables beside SDV's GaussianCopula and CTGAN and synthcity's ddpm at equal processor time.
 
-    SYNTHGEN_PEERS_PYTHON=peers/bin/python python benchmarks/tabular_peers.py --sets wine --seconds 60
-    SYNTHGEN_PEERS_PYTHON=synthcity/bin/python python benchmarks/tabular_peers.py --peers synthcity-ddpm --suffix _ddpm
+    SYNTHGEN_SDV_PYTHON=sdv/bin/python SYNTHGEN_SYNTHCITY_PYTHON=synthcity/bin/python \\
+        python benchmarks/tabular_peers.py --sets wine --seconds 30
 
-Needs `examples/tabular-plugin` installed. The peers live in an environment of their own, named by
-SYNTHGEN_PEERS_PYTHON, because they pin other versions of pandas; each gets the training split as CSV and leaves as
-many rows as CSV. All are judged by the same code: gradient boosting trained on the synthetic rows (`tstr`), a
-two-sample test on features (`c2st_auc`) and the rows of the plugin. Without labels (diabetes) utility is `r2_tstr`.
+Needs `examples/tabular-plugin` installed. The peers live in environments of their own, because they pin other versions
+of torch, numpy and pandas: `pip install sdv`, and `pip install synthcity opacus==1.5.2`. A peer whose environment is
+not named is left out. Each gets the training split as CSV and leaves as many rows as CSV. All are judged by the same
+code: gradient boosting trained on the synthetic rows (`tstr`), a two-sample test on features (`c2st_auc`) and the rows
+of the plugin. Without labels (diabetes) utility is `r2_tstr`.
 
 Equal time means seconds of processor time while fitting, so that another load on the machine changes nothing: CTGAN
 and ddpm first fit for a few epochs to learn what an epoch costs, ours for a few steps. GaussianCopula takes what it
@@ -17,6 +18,7 @@ three sets have few records, so our averaging width is chosen on the hold-out (a
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import subprocess
@@ -38,11 +40,16 @@ from synthgen.generation import generate_records
 from synthgen.training import train
 
 SETS = {"wine": "cultivar", "breast-cancer": "diagnosis", "diabetes": "progression"}
-PEERS = ("gaussian-copula", "ctgan", "synthcity-ddpm")
+PEERS = {
+    "gaussian-copula": "SYNTHGEN_SDV_PYTHON",
+    "ctgan": "SYNTHGEN_SDV_PYTHON",
+    "synthcity-ddpm": "SYNTHGEN_SYNTHCITY_PYTHON",
+}
 ROWS = ("trtr", "tstr", "r2_trtr", "r2_tstr", "c2st_auc", "column_shapes", "pair_trends", "copy_rate", "dcr_share")
 
 PEER = """
 import json, sys, time, warnings
+from importlib import metadata
 warnings.filterwarnings("ignore")
 import numpy as np, pandas as pd, torch
 torch.set_num_threads(1)
@@ -50,7 +57,12 @@ name, source, target, seconds, seed, label = sys.argv[1:]
 seconds, seed = float(seconds), int(seed)
 np.random.seed(seed); torch.manual_seed(seed)
 table = pd.read_csv(source)
-facts = {}
+facts = {"versions": {}}
+for package in ("sdv", "ctgan", "synthcity", "opacus", "torch", "numpy"):
+    try:
+        facts["versions"][package] = metadata.version(package)
+    except metadata.PackageNotFoundError:
+        pass
 def sdv(make):
     from sdv.metadata import Metadata
     metadata = Metadata.detect_from_dataframes({"table": table})
@@ -149,7 +161,7 @@ def from_peer(
 ) -> dict[str, Any]:
     """What a peer made of the training split, or why it made nothing."""
     target = folder / f"{peer}.csv"
-    python = os.environ["SYNTHGEN_PEERS_PYTHON"]
+    python = os.environ[PEERS[peer]]
     arguments = [peer, str(folder / "train.csv"), str(target), str(seconds), str(seed), label]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run(
@@ -168,16 +180,16 @@ def main() -> None:
     """Measure, print and record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
-    parser.add_argument("--peers", nargs="*", default=list(PEERS[:2]), choices=PEERS)
+    installed = [peer for peer, variable in PEERS.items() if variable in os.environ]
+    parser.add_argument("--peers", nargs="*", default=installed, choices=list(PEERS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="of processor time for fitting")
-    parser.add_argument("--suffix", default="", help="of the record's name, for peers of another environment")
     chosen = parser.parse_args()
     registry.find("modalities", "tabular")
     for name in chosen.sets:
-        with Recording(f"tabular_peers_{name}{chosen.suffix}", seeds=chosen.seeds) as recording:
+        with Recording(f"tabular_peers_{name}", seeds=chosen.seeds) as recording:
             for seed in chosen.seeds:
-                found = one(name, chosen.seconds, seed, chosen.peers)
+                found = recording.once(f"seed {seed}", functools.partial(one, name, chosen.seconds, seed, chosen.peers))
                 recording.results[f"seed {seed}"] = found
                 for who, facts in found.items():
                     shown = {key: round(row["value"], 3) for key, row in facts.get("rows", {}).items() if row["value"]}

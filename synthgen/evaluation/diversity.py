@@ -18,7 +18,7 @@ Intervals of the first four are those of the mean over the records that are coun
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from sklearn.metrics import pairwise_distances
 
 from synthgen.evaluation.comparison import Comparison
 from synthgen.evaluation.metric import MetricRow, bootstrap, guarded, interval, proportion_interval
+from synthgen.evaluation.moments import Sums
 from synthgen.evaluation.neighbours import count_within, nearest
 from synthgen.seeding import generator
 
@@ -89,15 +90,18 @@ def duplicates(records: Comparison) -> MetricRow:
     return MetricRow("duplicate_rate", ours / n, ci, real / n, n, "lower", facts=facts)
 
 
-def neighbourhoods(real: Array, synthetic: Array, *, k: int = _NEIGHBOURS) -> Mapping[str, Array]:
+def neighbourhoods(
+    real: Array, synthetic: Array, *, k: int = _NEIGHBOURS, radius: Array | None = None
+) -> Mapping[str, Array]:
     """What each record contributes to `precision`, `recall`, `density` and `coverage`; their means are the metrics.
 
     Args:
         real: `(n, d)`.
         synthetic: `(m, d)`.
         k: which neighbour sets the radius.
+        radius: of the real balls, where that is known already.
     """
-    counts, covered = count_within(synthetic, real, _radius(real, k))
+    counts, covered = count_within(synthetic, real, _radius(real, k) if radius is None else radius)
     inside, _ = count_within(real, synthetic, _radius(synthetic, k))
     return {
         "precision": (counts > 0).astype(np.float64),
@@ -107,14 +111,15 @@ def neighbourhoods(real: Array, synthetic: Array, *, k: int = _NEIGHBOURS) -> Ma
     }
 
 
-def _radius(x: Array, k: int) -> Array:
+def _radius(x: Array, k: int = _NEIGHBOURS) -> Array:
     """Distance to the k-th neighbour among the others."""
     return nearest(x, x, k=k, among_itself=True).distance[:, k - 1]
 
 
 def _neighbourhood_rows(features: Comparison, seed: int, draws: int) -> list[MetricRow]:
-    counted = neighbourhoods(features.holdout, features.synthetic)
-    floors = neighbourhoods(features.holdout, features.train)
+    radius = _radius(features.holdout)
+    counted = neighbourhoods(features.holdout, features.synthetic, radius=radius)
+    floors = neighbourhoods(features.holdout, features.train, radius=radius)
     rows = []
     for name, values in counted.items():
         facts = {
@@ -147,27 +152,34 @@ def _unit(x: Array) -> Array:
 
 def _vendi_of_unit(x: Array) -> float:
     n, d = x.shape
-    gram = x.T @ x if d <= n else x @ x.T
-    values = np.clip(np.linalg.eigvalsh(gram / n), 0, None)
+    return _vendi_of_gram((x.T @ x if d <= n else x @ x.T) / n)
+
+
+def _vendi_of_gram(gram: Array) -> float:
+    """From the mean of outer products `(d, d)`, or the kernel matrix over n, which has the same eigenvalues."""
+    values = np.clip(np.linalg.eigvalsh(gram), 0, None)
     values = values[values > 1e-12]
     values = values / values.sum() if len(values) else np.ones(1)
     return float(np.exp(-(values * np.log(values)).sum()))
 
 
 def _vendi_row(name: str, features: Comparison, seed: int, draws: int) -> MetricRow:
-    n = features.n
+    n, d = features.holdout.shape
     train, holdout, synthetic = (_unit(part) for part in (features.train, features.holdout, features.synthetic))
     reference = _vendi_of_unit(holdout)
     value, floor = _vendi_of_unit(synthetic) / reference, _vendi_of_unit(train) / reference
 
+    def drawn_again(part: Array) -> Callable[[np.random.Generator], float]:
+        if d > n:
+            return lambda rng: _vendi_of_unit(part[rng.integers(0, n, n)])
+        sums = Sums.of(part)
+        return lambda rng: _vendi_of_gram(sums.drawn(rng).outer)
+
+    real = drawn_again(holdout)
+
     def resampled(part: Array, centre: float, purpose: str) -> tuple[float, float]:
-        rng = generator(seed, purpose)
-        found = np.array(
-            [
-                _vendi_of_unit(part[rng.integers(0, n, n)]) / _vendi_of_unit(holdout[rng.integers(0, n, n)])
-                for _ in range(draws)
-            ]
-        )
+        rng, ours = generator(seed, purpose), drawn_again(part)
+        found = np.array([ours(rng) / real(rng) for _ in range(draws)])
         return interval(found - found.mean() + centre)
 
     facts = {
@@ -229,7 +241,10 @@ def _mean_distances(x: Array, rng: np.random.Generator, draws: int) -> tuple[flo
 
 def _class_rows(part: Comparison, name: str, seed: int, draws: int) -> list[MetricRow]:
     def rows() -> list[MetricRow]:
-        recall, floor = (neighbourhoods(part.holdout, side)["recall"] for side in (part.synthetic, part.train))
+        recall, floor = (
+            (count_within(part.holdout, side, _radius(side))[0] > 0).astype(np.float64)
+            for side in (part.synthetic, part.train)
+        )
         ci = _mean_interval(recall, "recall", seed, draws)
         facts = {"floor_ci": _mean_interval(floor, "recall", seed, draws)}
         return [

@@ -25,9 +25,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from synthgen.data.gaussians import frechet_distance
+from synthgen.data.gaussians import frechet_distance, frechet_of_gaussians
 from synthgen.evaluation.comparison import Comparison
 from synthgen.evaluation.metric import MetricRow, guarded, interval
+from synthgen.evaluation.moments import Sums
 from synthgen.seeding import generator
 
 __all__ = ["TwoSample", "auc", "classifier_two_sample", "frechet_distance", "kernel_distance", "measure"]
@@ -63,10 +64,17 @@ def _frechet_row(features: Comparison, seed: int, draws: int) -> MetricRow:
     )
     value, floor = frechet_distance(synthetic, holdout), frechet_distance(train, holdout)
 
+    reference = Sums.of(holdout)
+
     def resampled(part: Array, centre: float, purpose: str) -> tuple[float, float]:
-        rng = generator(seed, purpose)
-        found = [frechet_distance(part[rng.integers(0, n, n)], holdout[rng.integers(0, n, n)]) for _ in range(draws)]
-        low, high = interval(np.array(found) - np.mean(found) + centre)
+        rng, sums = generator(seed, purpose), Sums.of(part)
+
+        def one() -> float:
+            ours, real = sums.drawn(rng), reference.drawn(rng)
+            return frechet_of_gaussians(ours.mean, ours.covariance, real.mean, real.covariance)
+
+        found = np.array([one() for _ in range(draws)])
+        low, high = interval(found - found.mean() + centre)
         return max(0.0, low), max(0.0, high)
 
     facts = {

@@ -117,8 +117,9 @@ def measure_records(
         found.absent |= dict.fromkeys((*_PRIVACY, *_MODEL_PRIVACY), "the training records cannot be read")
     else:
         flat = [np.asarray(modality.flatten(side, schema), dtype=np.float32) for side in (train, holdout, synthetic)]
-        found.rows += privacy.measure(flat[0], flat[1], flat[2], draws=draws)
-        found.pairs = privacy.nearest_pairs(flat[0], flat[1], flat[2])
+        near = privacy.Nearness(*flat)
+        found.rows += privacy.measure(near, draws=draws)
+        found.pairs = privacy.nearest_pairs(near)
     rows, absent = plugin_metrics.measure(modality, schema, train, holdout, synthetic, costly=curve)
     found.rows += rows
     found.absent |= absent

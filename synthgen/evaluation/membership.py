@@ -145,10 +145,12 @@ def samples_attack(
         reference, others = holdout[split[: len(split) // 2]], holdout[split[len(split) // 2 :]]
         order = rng.permutation(len(train))
         members = train[order[: min(len(train), len(others))]]
-        attack = _scored(members, others, reference, synthetic)
+        to_reference = nearest(np.concatenate([members, others]), reference).distance[:, 0]
+        attack = _scored(members, others, to_reference, synthetic)
         half = len(train) // 2
-        supposed, published = train[order[: min(half, len(others))]], train[order[half:]]
-        baseline = _scored(supposed, others, reference, published)
+        supposed, published = members[: min(half, len(others))], train[order[half:]]
+        again = np.concatenate([to_reference[: len(supposed)], to_reference[len(members) :]])
+        baseline = _scored(supposed, others, again, published)
         note = f"an attack with the data set alone; {len(reference)} held-out records are its reference"
         return attack_rows("mia_samples", attack, baseline=baseline, note=note, seed=seed, draws=draws)
 
@@ -156,13 +158,9 @@ def samples_attack(
 
 
 def _scored(
-    members: NDArray[np.floating],
-    others: NDArray[np.floating],
-    reference: NDArray[np.floating],
-    published: NDArray[np.floating],
+    members: NDArray[np.floating], others: NDArray[np.floating], to_reference: Scores, published: NDArray[np.floating]
 ) -> Attack:
-    candidates = np.concatenate([members, others])
-    to_reference, to_published = (nearest(candidates, side).distance[:, 0] for side in (reference, published))
+    to_published = nearest(np.concatenate([members, others]), published).distance[:, 0]
     tiny = 1e-6 * max(float(np.median(to_reference)), 1e-12)
     score = np.log(np.maximum(to_reference, tiny)) - np.log(np.maximum(to_published, tiny))
     return Attack(score[: len(members)], score[len(members) :])

@@ -1,8 +1,9 @@
 """Nearest neighbours in pieces: exact where that is affordable, by a shortlist where not, never all pairs at once.
 
-Distances of a piece of queries to a piece of references are one matrix product in float32, |q|^2 + |r|^2 - 2 q.r; the
-few nearest are then measured again in float64, so that an exact copy has distance 0. Memory is a few tens of megabytes
-whatever the number of records.
+What tells the references of a query apart, |r|^2 - 2 q.r, is one matrix product in float32 for a piece of queries and a
+piece of references; only what is below the worst of the shortlist so far is looked at again, and the few nearest are
+then measured in float64, so that an exact copy has distance 0. Memory is a few megabytes beside a float32 copy of the
+references, whatever the number of records.
 
 Where queries x references x dimensions exceed `EXACT_WORK`, the products are taken in the leading principal components
 and the `SHORTLIST` nearest there are measured again in all dimensions: approximate, and said so by `method`.
@@ -25,8 +26,8 @@ EXACT_WORK = 2e12
 """Products beyond which neighbours are approximate: about a minute on two cores."""
 SHORTLIST = 32
 _COMPONENTS = 48
+_PIECE = 768
 _PIECE_CELLS = 4_000_000
-_REFERENCE_PIECE = 16_384
 _BASIS_ROWS = 4_000
 
 
@@ -69,12 +70,12 @@ def nearest(
         wanted = min(len(reference), max(wanted, SHORTLIST))
         method = f"approximate: the {wanted} nearest in {_COMPONENTS} principal components, measured again"
     centre = np.asarray(near_r, dtype=np.float64).mean(axis=0)
-    near_r32 = np.asarray(near_r - centre, dtype=np.float32)
-    squared_r = np.einsum("ij,ij->i", near_r32, near_r32)
+    near = np.asarray(near_r - centre, dtype=np.float32)
+    near = np.column_stack([near, np.einsum("ij,ij->i", near, near)])
     index = np.empty((len(queries), k), dtype=np.int64)
     distance = np.empty((len(queries), k))
-    for rows in pieces(len(queries), min(_REFERENCE_PIECE, len(reference))):
-        shortlist = _shortlist(np.asarray(near_q[rows] - centre, dtype=np.float32), near_r32, squared_r, wanted)
+    for rows in pieces(len(queries)):
+        shortlist = _shortlist(np.asarray(near_q[rows] - centre, dtype=np.float32), near, wanted)
         exact = _distances(queries[rows], reference, shortlist)
         if among_itself:
             own = np.arange(rows.start, rows.start + len(exact))[:, None]
@@ -98,48 +99,63 @@ def count_within(
     centre = np.asarray(reference, dtype=np.float64).mean(axis=0)
     q, r = (np.asarray(part - centre, dtype=np.float64) for part in (queries, reference))
     squared_q, squared_r = np.einsum("ij,ij->i", q, q), np.einsum("ij,ij->i", r, r)
+    limit = radius**2
+    # One product in float32 gives |q|^2 + |r|^2 - 2 q.r - limit; what rounding leaves open is asked again in float64.
+    near_q = np.column_stack([-2 * q, squared_q, np.ones(len(q))]).astype(np.float32)
+    near_r = np.column_stack([r, np.ones(len(r)), squared_r - limit]).astype(np.float32)
+    largest = squared_q + (squared_r + limit).max(initial=0.0)
+    doubt = (2.0**-22 * (8 + np.sqrt(q.shape[1])) * largest).astype(np.float32)[:, None]
     counts = np.zeros(len(q), dtype=np.int64)
     hit = np.zeros(len(r), dtype=bool)
-    limit = radius**2
-    for rows in pieces(len(q), min(_REFERENCE_PIECE, len(r))):
-        for columns in pieces(len(r), 1, size=_REFERENCE_PIECE):
-            squared = squared_q[rows, None] + squared_r[None, columns] - 2 * (q[rows] @ r[columns].T)
-            # What cancellation leaves of a zero is of this size.
-            slack = 1e-12 * (squared_q[rows, None] + squared_r[None, columns])
-            inside = squared <= limit[None, columns] * (1 + 1e-9) + slack
-            counts[rows] += inside.sum(axis=1)
+    for rows in pieces(len(q)):
+        for columns in pieces(len(r)):
+            beyond = near_q[rows] @ near_r[columns].T
+            inside = beyond < -doubt[rows]
+            open_rows = rows.start + np.flatnonzero((np.abs(beyond) <= doubt[rows]).any(axis=1))
+            if len(open_rows):
+                squared = squared_q[open_rows, None] + squared_r[None, columns] - 2 * (q[open_rows] @ r[columns].T)
+                # What cancellation leaves of a zero is of this size.
+                slack = 1e-12 * (squared_q[open_rows, None] + squared_r[None, columns])
+                inside[open_rows - rows.start] = squared <= limit[None, columns] * (1 + 1e-9) + slack
+            counts[rows] += np.count_nonzero(inside, axis=1)
             hit[columns] |= inside.any(axis=0)
     return counts, hit
 
 
-def pieces(n: int, width: int, *, size: int | None = None) -> Iterator[slice]:
-    """Slices of n rows such that a piece times `width` columns stays small; or of a given size."""
-    step = max(1, _PIECE_CELLS // max(1, width)) if size is None else size
+def pieces(n: int, *, size: int | None = None) -> Iterator[slice]:
+    """Slices of n rows, of a given size or of one at which a product of two pieces stays in the processor's cache."""
+    step = _PIECE if size is None else size
     for start in range(0, n, step):
         yield slice(start, min(n, start + step))
 
 
-def _shortlist(
-    queries: NDArray[np.float32], reference: NDArray[np.float32], squared: NDArray[np.float32], wanted: int
-) -> NDArray[np.int64]:
-    """Indices of the `wanted` nearest, `(n, wanted)`, in no order."""
-    best_value = np.empty((len(queries), 0), dtype=np.float32)
-    best_index = np.empty((len(queries), 0), dtype=np.int64)
-    for columns in pieces(len(reference), 1, size=_REFERENCE_PIECE):
-        value = squared[None, columns] - 2 * (queries @ reference[columns].T)  # |q|^2 is the same for all
-        width = value.shape[1]
-        if width > wanted:
-            chosen = np.argpartition(value, wanted - 1, axis=1)[:, :wanted]
-            value = np.take_along_axis(value, chosen, axis=1)
-        else:
-            chosen = np.broadcast_to(np.arange(width), value.shape)
-        best_value = np.concatenate([best_value, value], axis=1)
-        best_index = np.concatenate([best_index, chosen + columns.start], axis=1)
-        if best_value.shape[1] > wanted:
-            keep = np.argpartition(best_value, wanted - 1, axis=1)[:, :wanted]
-            best_value = np.take_along_axis(best_value, keep, axis=1)
-            best_index = np.take_along_axis(best_index, keep, axis=1)
-    return best_index
+def _shortlist(queries: NDArray[np.float32], reference: NDArray[np.float32], wanted: int) -> NDArray[np.int64]:
+    """Indices of the `wanted` nearest of `(m, d + 1)`, vectors with their squared length, `(n, wanted)`, ascending."""
+    asked = np.column_stack([-2 * queries, np.ones(len(queries), dtype=np.float32)])
+    best_value = np.full((len(asked), wanted), np.inf, dtype=np.float32)
+    best_index = np.full((len(asked), wanted), -1, dtype=np.int64)
+    first = True
+    for columns in pieces(len(reference), size=max(_PIECE, wanted)):
+        value = asked @ reference[columns].T  # |q|^2 is the same for all
+        if first:
+            kept = np.argpartition(value, wanted - 1, axis=1)[:, :wanted]
+            best_value, best_index = np.take_along_axis(value, kept, axis=1), kept
+            worst, first = best_value.max(axis=1), False
+            continue
+        nearer = np.flatnonzero(value < worst[:, None])
+        if len(nearer):
+            row, column = np.divmod(nearer, value.shape[1])
+            touched, place, counted = np.unique(row, return_inverse=True, return_counts=True)
+            rank = np.arange(len(row)) - np.repeat(np.cumsum(counted) - counted, counted)
+            values = np.full((len(touched), wanted + int(counted.max())), np.inf, dtype=np.float32)
+            indices = np.full(values.shape, -1, dtype=np.int64)
+            values[:, :wanted], indices[:, :wanted] = best_value[touched], best_index[touched]
+            values[place, wanted + rank], indices[place, wanted + rank] = value[row, column], columns.start + column
+            kept = np.argpartition(values, wanted - 1, axis=1)[:, :wanted]
+            best_value[touched] = np.take_along_axis(values, kept, axis=1)
+            best_index[touched] = np.take_along_axis(indices, kept, axis=1)
+            worst[touched] = best_value[touched].max(axis=1)
+    return np.sort(best_index, axis=1)
 
 
 def _distances(queries: Array, reference: Array, index: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -159,6 +175,6 @@ def _components(reference: Array) -> Callable[[Array], Array]:
     _, _, basis = randomized_svd(some - mean, _COMPONENTS, random_state=0)
 
     def project(x: Array) -> Array:
-        return np.concatenate([(x[rows] - mean) @ basis.T for rows in pieces(len(x), x.shape[1])])
+        return np.concatenate([(x[rows] - mean) @ basis.T for rows in pieces(len(x))])
 
     return project

@@ -21,6 +21,7 @@ attacker can do is in `synthgen.evaluation.membership`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +29,10 @@ from scipy import stats
 
 from synthgen.evaluation.membership import samples_attack
 from synthgen.evaluation.metric import MetricRow, guarded, interval, proportion_interval
-from synthgen.evaluation.neighbours import nearest
+from synthgen.evaluation.neighbours import Nearest, nearest
 from synthgen.seeding import generator
 
-__all__ = ["Pair", "copy_threshold", "measure", "nearest_pairs"]
+__all__ = ["Nearness", "Pair", "copy_threshold", "measure", "nearest_pairs"]
 
 Vectors = NDArray[np.floating]
 Array = NDArray[np.float64]
@@ -53,24 +54,60 @@ class Pair:
     copy: bool = False
 
 
-def measure(
-    train: Vectors, holdout: Vectors, synthetic: Vectors, *, seed: int = 0, draws: int = 1000, note: str = ""
-) -> list[MetricRow]:
-    """The rows of this module and of the attack on samples, from plain vectors `(n, D)`; sizes may differ.
+@dataclass(frozen=True)
+class Nearness:
+    """Who is near to whom among plain vectors `(n, D)` of three sides; each search is made once, when asked for.
 
     Args:
         train: every training record that can be afforded: copies of records left out here go unseen.
         holdout: real records that the generator never saw.
         synthetic: the records in question.
+    """
+
+    train: Vectors
+    holdout: Vectors
+    synthetic: Vectors
+
+    @cached_property
+    def synthetic_to_train(self) -> Nearest:
+        """The two training records nearest to each synthetic one."""
+        return nearest(self.synthetic, self.train, k=2)
+
+    @cached_property
+    def synthetic_to_holdout(self) -> Nearest:
+        """The two held-out records nearest to each synthetic one."""
+        return nearest(self.synthetic, self.holdout, k=2)
+
+    @cached_property
+    def holdout_to_train(self) -> Nearest:
+        """The training record nearest to each held-out one."""
+        return nearest(self.holdout, self.train)
+
+    @cached_property
+    def own(self) -> Array:
+        """`(len(train),)` distance of a training record to its nearest other; NaN where it is nearest to nothing."""
+        asked = np.union1d(self.synthetic_to_train.index[:, 0], self.holdout_to_train.index[:, 0])
+        others = nearest(self.train[asked], self.train, k=2)
+        # The record itself is first, or, among exact duplicates, one of them is: distance 0 either way.
+        found = np.full(len(self.train), np.nan)
+        found[asked] = np.where(others.index[:, 0] == asked, others.distance[:, 1], others.distance[:, 0])
+        return found
+
+
+def measure(near: Nearness, *, seed: int = 0, draws: int = 1000, note: str = "") -> list[MetricRow]:
+    """The rows of this module and of the attack on samples.
+
+    Args:
+        near: the three sides.
         seed: of draws and bootstrap.
         draws: bootstrap samples.
         note: a remark for the rows, such as what was left out.
     """
     return [
-        *guarded(["copy_rate"], lambda: [_copy_row(train, holdout, synthetic, note)]),
-        *guarded(["authenticity"], lambda: [_authenticity_row(train, holdout, synthetic, note)]),
-        *guarded(["dcr_share", "nndr_share"], lambda: _share_rows(train, holdout, synthetic, seed, draws, note)),
-        *samples_attack(train, holdout, synthetic, seed=seed, draws=min(draws, 300)),
+        *guarded(["copy_rate"], lambda: [_copy_row(near, note)]),
+        *guarded(["authenticity"], lambda: [_authenticity_row(near, note)]),
+        *guarded(["dcr_share", "nndr_share"], lambda: _share_rows(near, seed, draws, note)),
+        *samples_attack(near.train, near.holdout, near.synthetic, seed=seed, draws=min(draws, 300)),
     ]
 
 
@@ -79,8 +116,8 @@ def copy_threshold(real: Array) -> float:
     return float(np.sort(real)[max(1, int(_TAIL * (len(real) + 1))) - 1])
 
 
-def _copy_row(train: Vectors, holdout: Vectors, synthetic: Vectors, note: str) -> MetricRow:
-    real, found = nearest(holdout, train).distance[:, 0], nearest(synthetic, train)
+def _copy_row(near: Nearness, note: str) -> MetricRow:
+    real, found = near.holdout_to_train.distance[:, 0], near.synthetic_to_train
     ours = found.distance[:, 0]
     m, n = len(real), len(ours)
     threshold = copy_threshold(real)
@@ -91,7 +128,7 @@ def _copy_row(train: Vectors, holdout: Vectors, synthetic: Vectors, note: str) -
         "floor_ci": (float(chance.ppf(0.025)) / n, float(chance.ppf(0.975)) / n),
         "threshold": threshold,
         "exact_copies": int((ours == 0).sum()),
-        "n_train": len(train),
+        "n_train": len(near.train),
         "n_holdout": m,
         "neighbours": found.method,
         "note": "; ".join(part for part in (note, "" if found.method == "exact" else found.method) if part),
@@ -99,22 +136,14 @@ def _copy_row(train: Vectors, holdout: Vectors, synthetic: Vectors, note: str) -
     return MetricRow("copy_rate", copies / n, proportion_interval(copies, n), within / m, n, "lower", facts=facts)
 
 
-def _authenticity_row(train: Vectors, holdout: Vectors, synthetic: Vectors, note: str) -> MetricRow:
-    ours, real = _authentic(train, synthetic), _authentic(train, holdout)
+def _authenticity_row(near: Nearness, note: str) -> MetricRow:
+    ours, real = (
+        found.distance[:, 0] > near.own[found.index[:, 0]] for found in (near.synthetic_to_train, near.holdout_to_train)
+    )
     n = len(ours)
-    facts = {"floor_ci": proportion_interval(int(real.sum()), len(real)), "n_train": len(train), "note": note}
+    facts = {"floor_ci": proportion_interval(int(real.sum()), len(real)), "n_train": len(near.train), "note": note}
     ci = proportion_interval(int(ours.sum()), n)
     return MetricRow("authenticity", float(ours.mean()), ci, float(real.mean()), n, "floor", facts=facts)
-
-
-def _authentic(train: Vectors, records: Vectors) -> NDArray[np.bool_]:
-    """Whether a record is farther from its nearest training record than that one from its own nearest."""
-    found = nearest(records, train)
-    chosen, place = np.unique(found.index[:, 0], return_inverse=True)
-    others = nearest(train[chosen], train, k=2)
-    # The record itself is first, or, among exact duplicates, one of them is: distance 0 either way.
-    own = np.where(others.index[:, 0] == chosen, others.distance[:, 1], others.distance[:, 0])
-    return np.asarray(found.distance[:, 0] > own[place])
 
 
 @dataclass(frozen=True)
@@ -129,10 +158,10 @@ class _Sides:
     ratio_index: NDArray[np.int64]
 
     @classmethod
-    def of(cls, records: Vectors, members: Vectors, others: Vectors) -> _Sides:
-        a, b = nearest(records, members, k=2), nearest(records, others, k=2)
+    def of(cls, a: Nearest, b: Nearest, members: int) -> _Sides:
+        """From the two nearest of each side, the first of so many members."""
         to_a, to_b, ratio_a, ratio_b = a.distance[:, 0], b.distance[:, 0], _ratio(a.distance), _ratio(b.distance)
-        second = len(members) + b.index[:, 0]
+        second = members + b.index[:, 0]
         return cls(
             to_a, to_b, ratio_a, ratio_b,
             np.where(to_a <= to_b, a.index[:, 0], second), np.where(ratio_a <= ratio_b, a.index[:, 0], second),
@@ -156,16 +185,20 @@ def _smaller(a: Array, b: Array) -> Array:
     return np.where(a == b, 0.5, (a < b).astype(np.float64))
 
 
-def _share_rows(
-    train: Vectors, holdout: Vectors, synthetic: Vectors, seed: int, draws: int, note: str
-) -> list[MetricRow]:
+def _share_rows(near: Nearness, seed: int, draws: int, note: str) -> list[MetricRow]:
     rng = generator(seed, "dcr-share")
+    train, holdout = near.train, near.holdout
     half = min(len(train), len(holdout))
-    members, others = train[rng.permutation(len(train))[:half]], holdout[rng.permutation(len(holdout))[:half]]
-    ours = _Sides.of(synthetic, members, others)
+    some, rest = (rng.permutation(len(side))[:half] for side in (train, holdout))
+    synthetic = near.synthetic
+    to_members = near.synthetic_to_train if half == len(train) else nearest(synthetic, train[some], k=2)
+    to_others = near.synthetic_to_holdout if half == len(holdout) else nearest(synthetic, holdout[rest], k=2)
+    ours = _Sides.of(to_members, to_others, half)
     order = rng.permutation(len(train))
     size = min(len(train) // 2, len(holdout))
-    fresh = _Sides.of(train[order[size:]], train[order[:size]], holdout[rng.permutation(len(holdout))[:size]])
+    asked = train[order[size:]]
+    others = holdout[rng.permutation(len(holdout))[:size]]
+    fresh = _Sides.of(nearest(asked, train[order[:size]], k=2), nearest(asked, others, k=2), size)
     sides = np.repeat([1.0, 0.0], half)
     rows = []
     for name, counted, floor, index in (
@@ -173,7 +206,8 @@ def _share_rows(
         ("nndr_share", ours.singled_out, fresh.singled_out, ours.ratio_index),
     ):
         n = len(counted)
-        found = [counted[rng.integers(0, n, n)].mean() for _ in range(draws)]
+        values, often = np.unique(counted, return_counts=True)
+        found = rng.multinomial(n, often / n, size=draws) @ values / n  # a bootstrap of n records of these few values
         low, high = interval([rng.permutation(sides)[index].mean() for _ in range(draws)])
         drift = proportion_interval(round(float(floor.sum())), len(floor))
         facts = {
@@ -187,10 +221,9 @@ def _share_rows(
     return rows
 
 
-def nearest_pairs(train: Vectors, holdout: Vectors, synthetic: Vectors, *, count: int = 20) -> list[Pair]:
+def nearest_pairs(near: Nearness, *, count: int = 20) -> list[Pair]:
     """The `count` synthetic records that come nearest to a training record, nearest first."""
-    real = nearest(holdout, train).distance[:, 0]
-    found = nearest(synthetic, train)
+    real, found = near.holdout_to_train.distance[:, 0], near.synthetic_to_train
     index, distance = found.index[:, 0], found.distance[:, 0]
     threshold = copy_threshold(real)
     return [

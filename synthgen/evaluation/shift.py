@@ -116,14 +116,35 @@ def oddest(scored: Mapping[str, Scored]) -> list[Odd]:
 
 def _interval(scores: Scores, base: Scores, centre: float, seed: int, draws: int) -> tuple[float, float]:
     rng = generator(seed, "anomaly-shift")
+    distance = _Steps.of(scores, base)
     n, m = len(scores), len(base)
-    found = np.array([_ks(scores[rng.integers(0, n, n)], base[rng.integers(0, m, m)]) for _ in range(draws)])
+    found = np.array([distance(rng.integers(0, n, n), rng.integers(0, m, m)) for _ in range(draws)])
     low, high = interval(found - found.mean() + centre)
     return max(0.0, low), min(1.0, high)
 
 
-def _ks(x: Scores, y: Scores) -> float:
-    x, y = np.sort(x), np.sort(y)
-    both = np.concatenate([x, y])
-    above = np.searchsorted(x, both, side="right") / len(x) - np.searchsorted(y, both, side="right") / len(y)
-    return float(np.abs(above).max())
+@dataclass(frozen=True)
+class _Steps:
+    """The Kolmogorov-Smirnov distance of two sets drawn again: both are sorted once, a draw only weighs the steps.
+
+    Args:
+        order: of both sets together.
+        ends: where in that order the last of several equal values stands.
+        sizes: of the two sets.
+    """
+
+    order: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    sizes: tuple[int, int]
+
+    @classmethod
+    def of(cls, x: Scores, y: Scores) -> _Steps:
+        both = np.concatenate([x, y])
+        order = np.argsort(both, kind="stable")
+        return cls(order, np.flatnonzero(np.append(np.diff(both[order]) > 0, True)), (len(x), len(y)))
+
+    def __call__(self, x: NDArray[np.int64], y: NDArray[np.int64]) -> float:
+        """The distance between the records at these positions of either set, any number of times each."""
+        n, m = self.sizes
+        weights = np.concatenate([np.bincount(x, minlength=n) / len(x), np.bincount(y, minlength=m) / -len(y)])
+        return float(np.abs(np.cumsum(weights[self.order])[self.ends]).max())

@@ -1,4 +1,4 @@
-"""A file of one's own to a report of one's own in the three commands of the first page, as they stand there."""
+"""A file of one's own to a report of one's own in the three commands of the README, as they stand there."""
 
 from __future__ import annotations
 
@@ -12,8 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-PAGE = (Path(__file__).parents[2] / "docs" / "index.md").read_text(encoding="utf-8")
-COMMANDS = re.search(r"three commands\n\n```\n(.*?)```", PAGE, re.DOTALL)[1].splitlines()  # type: ignore[index]
+ROOT = Path(__file__).parents[2]
+
+
+def commands_of(page: str) -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.search(r"three commands\n\n```\n(.*?)```", text, re.DOTALL)[1].splitlines()  # type: ignore[index]
+
+
+COMMANDS = commands_of("README.md")
 QUICK = {
     "train": "--samples 1500 --set network.width=8 --set network.blocks=1 --set train.sample_checks=0",
     "generate": "",
@@ -29,6 +36,10 @@ def write_sensors(path: Path) -> None:
         wave = np.sin(np.arange(24) * (0.3 if index % 2 else 1.5) + rng.uniform(0, 6)) + 0.1 * rng.normal(size=24)
         lines.append(("shaking", "calm")[index % 2] + "," + ",".join(f"{value:.4f}" for value in wave))
     path.write_text("\n".join(lines) + "\n")
+
+
+def test_the_first_page_of_the_documentation_shows_the_same_three() -> None:
+    assert commands_of("docs/index.md") == COMMANDS
 
 
 @pytest.mark.slow

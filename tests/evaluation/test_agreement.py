@@ -83,11 +83,11 @@ def test_the_share_nearer_to_training_agrees_with_mostlyais_definition(features)
     """mostlyai-qa drags transformers and plotly along; its share is mean(dcr_train < dcr_holdout) + half the ties."""
     from scipy.spatial.distance import cdist
 
-    from synthgen.evaluation.privacy import measure
+    from synthgen.evaluation.privacy import Nearness, measure
 
     real, synthetic = features
     train, holdout = real[:250], real[250:]
     to_train, to_holdout = (cdist(synthetic, side).min(axis=1) for side in (train, holdout))
     expected = np.mean(to_train < to_holdout) + np.mean(to_train == to_holdout) / 2
-    row = next(row for row in measure(train, holdout, synthetic, draws=10) if row.name == "dcr_share")
+    row = next(row for row in measure(Nearness(train, holdout, synthetic), draws=10) if row.name == "dcr_share")
     assert row.value == pytest.approx(expected, abs=1e-6)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from synthgen.evaluation.privacy import measure, nearest_pairs
+from synthgen.evaluation.privacy import Nearness, measure, nearest_pairs
 from synthgen.evaluation.restoration import denoising_shift, loss_attack
 
 
@@ -13,7 +13,7 @@ def normal(seed, n=400, d=8):
 
 
 def rows(train, holdout, synthetic):
-    return {row.name: row for row in measure(train, holdout, synthetic, draws=200)}
+    return {row.name: row for row in measure(Nearness(train, holdout, synthetic), draws=200)}
 
 
 def test_a_copy_of_the_training_set_is_called_a_leak():
@@ -44,7 +44,7 @@ def test_the_interval_of_the_copy_floor_holds_its_promise_on_fresh_records():
     outside = 0
     for seed in range(150):
         sides = (normal(3 * seed + k, 150, 3) for k in range(3))
-        row = next(row for row in measure(*sides, draws=1) if row.name == "copy_rate")
+        row = next(row for row in measure(Nearness(*sides), draws=1) if row.name == "copy_rate")
         outside += not row.floor_ci[0] <= row.value <= row.floor_ci[1]
     assert outside <= 0.08 * 150
 
@@ -74,7 +74,7 @@ def test_duplicates_in_real_data_raise_the_floor_instead_of_hiding_copies():
 def test_the_closest_pairs_are_the_planted_ones_nearest_first():
     train, synthetic = normal(0), normal(2)
     synthetic[7], synthetic[9] = train[30], train[50] + 0.01
-    pairs = nearest_pairs(train, normal(1), synthetic, count=2)
+    pairs = nearest_pairs(Nearness(train, normal(1), synthetic), count=2)
     assert [(pair.synthetic, pair.train) for pair in pairs] == [(7, 30), (9, 50)]
     assert pairs[0].distance == 0
     assert pairs[0].rank == 0
@@ -147,7 +147,7 @@ def test_the_ratio_share_singles_out_copies_and_leaves_fresh_records_within_chan
 def test_pairs_that_count_as_copies_say_so():
     train, synthetic = normal(0), normal(2)
     synthetic[:3] = train[:3]
-    pairs = nearest_pairs(train, normal(1), synthetic)
+    pairs = nearest_pairs(Nearness(train, normal(1), synthetic))
     assert len(pairs) == 20
     assert [pair.copy for pair in pairs[:3]] == [True] * 3
     assert not pairs[-1].copy

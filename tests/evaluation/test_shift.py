@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy.stats import ks_2samp
 
-from synthgen.evaluation.shift import anomaly_shift, independent_scores, oddest, shift_row
+from synthgen.evaluation.shift import _Steps, anomaly_shift, independent_scores, oddest, shift_row
 
 
 def normal(seed, n=400, d=5):
@@ -34,3 +35,13 @@ def test_planted_oddities_are_listed_first_and_fresh_records_hardly_ever():
     assert {odd.synthetic for odd in found[:2]} == {5, 9}
     assert len(found) <= 10
     assert all(odd.p <= 0.01 for odd in found)
+
+
+def test_a_set_drawn_again_has_the_distance_that_scipy_finds():
+
+    rng = np.random.default_rng(0)
+    x, y = np.round(rng.normal(size=90), 1), np.round(rng.normal(0.3, 1, size=70), 1)  # rounded: many ties
+    distance = _Steps.of(x, y)
+    for _ in range(20):
+        i, j = rng.integers(0, 90, 90), rng.integers(0, 70, 70)
+        assert distance(i, j) == pytest.approx(ks_2samp(x[i], y[j]).statistic, abs=1e-12)

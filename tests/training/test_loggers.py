@@ -91,3 +91,14 @@ def test_a_run_keeps_what_was_found_in_the_data(tiny_run):
     assert document["records"] == 1797
     assert sum(document["classes"].values()) == 1797
     assert document["findings"] == tiny_run.facts["quality"]
+
+
+def test_weights_and_biases_keeps_the_losses_offline(short, tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+    for name, value in (("WANDB_MODE", "offline"), ("WANDB_SILENT", "true"), ("WANDB_DATA_DIR", str(tmp_path))):
+        monkeypatch.setenv(name, value)
+    run = train({**short, "train": {**short["train"], "loggers": ["wandb"]}}, out=tmp_path / "run")
+    [kept] = (run.path / "wandb").glob("offline-run-*/*.wandb")
+    written = kept.read_bytes()
+    for name in ("step/loss", "held_out/held_out", "check/copies"):
+        assert name.encode() in written, name
