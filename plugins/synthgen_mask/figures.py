@@ -16,6 +16,8 @@ from synthgen_mask.metrics import agreements
 __all__ = ["draw", "drawings", "overlay", "overview"]
 
 _OPACITY = 0.55
+_GREY = 32
+_INSTEAD_OF_GREY = ((255, 150, 50), (80, 200, 255), (255, 120, 200))
 _ROWS = 12
 _SHOWN = 8
 _DISAGREEING = """Overlays from the least consistent record upwards, held-out above and synthetic below, and from the
@@ -28,7 +30,7 @@ def overlay(image: NDArray[np.uint8], mask: NDArray[np.integer], classes: tuple[
     """The image `(H, W, C)` with each pixel tinted in the colour of its class; black classes and ignored ones stay."""
     picture = _rgb(image).astype(np.float32)
     index = index_masks(mask[None], classes)[0]
-    colors = np.array([entry.color for entry in classes], np.float32)
+    colors = _tints(classes).astype(np.float32)
     tinted = (index >= 0) & (colors[index.clip(0)].sum(-1) > 0)
     mixed = (1 - _OPACITY) * picture + _OPACITY * colors[index.clip(0)]
     return np.where(tinted[..., None], mixed, picture).astype(np.uint8)
@@ -36,9 +38,18 @@ def overlay(image: NDArray[np.uint8], mask: NDArray[np.integer], classes: tuple[
 
 def colored(mask: NDArray[np.integer], classes: tuple[MaskClass, ...]) -> NDArray[np.uint8]:
     """The mask alone in its colours, ignored pixels grey."""
-    colors = np.array([*(entry.color for entry in classes), (128, 128, 128)], np.uint8)
+    colors = np.concatenate([_tints(classes), np.array([(128, 128, 128)], np.uint8)])
     picture: NDArray[np.uint8] = colors[index_masks(mask[None], classes)[0]]
     return picture
+
+
+def _tints(classes: tuple[MaskClass, ...]) -> NDArray[np.uint8]:
+    """The colours of the classes `(K, 3)`; grey, unseen on a grey image and kept for ignored pixels, is replaced."""
+    colors = np.array([entry.color for entry in classes], np.uint8)
+    grey = np.flatnonzero((np.ptp(colors.astype(int), axis=1) < _GREY) & (colors.sum(axis=1) > 0))
+    for place, k in enumerate(grey):
+        colors[k] = _INSTEAD_OF_GREY[place % len(_INSTEAD_OF_GREY)]
+    return colors
 
 
 def draw(axis: Axes, records: Records, index: int, schema: Schema, *, heat: NDArray[Any] | None = None) -> None:

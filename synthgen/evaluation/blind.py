@@ -83,7 +83,7 @@ def write_judging_page(
         for fake, position in zip(is_synthetic, positions, strict=True)
     ]
     path = Path(synthetic) / "judge.html" if out is None else Path(out)
-    title = f"{opened.config.data.path or opened.modality.demo} and {Path(synthetic).name}"
+    title = f"{Path(opened.config.data.path or opened.modality.demo or '').name} and {Path(synthetic).name}"
     write_text(path, _render(title, pictures, labels, is_synthetic, seed))
     return Judging(path, is_synthetic)
 

@@ -180,12 +180,12 @@ CATALOGUE: Mapping[str, Description] = {
         "Bad models score high as well: read it beside the held-out value only.", "Alaa et al. 2022, arXiv 2102.08921",
     ),
     "dcr_share": Description(
-        "synthetic records nearer to training than to held-out data", "floor", "0.5",
+        "synthetic records nearer to training than to held-out data", "floor", "50 %",
         "Share of synthetic records nearer to a training than to a held-out record, from equal numbers of both, ties "
         "half.", "Platzer and Reutterer 2021, arXiv 2104.00635", gate="at most",
     ),
     "nndr_share": Description(
-        "synthetic records that single out a training record", "floor", "0.5",
+        "synthetic records that single out a training record", "floor", "50 %",
         "The same with the ratio of the distances to a side's nearest and second nearest record.",
         "Platzer and Reutterer 2021, arXiv 2104.00635", gate="at most",
     ),
@@ -195,7 +195,7 @@ CATALOGUE: Mapping[str, Description] = {
         "denoising error.", "Matsumoto et al. 2023, arXiv 2302.03262", low=0.4, gate="at most",
     ),
     "mia_tpr": Description(
-        "training records given away at 1 % false positives", "lower", "0.01",
+        "training records given away at 1 % false positives", "lower", "1 %",
         "The same attack: share of training records found where 1 % of held-out records are mistaken for members.",
         "Carlini et al. 2022, arXiv 2112.03570", gate="at most",
     ),
@@ -206,7 +206,7 @@ CATALOGUE: Mapping[str, Description] = {
         "van Breugel et al. 2023, arXiv 2302.12580", low=0.4, gate="at most",
     ),
     "mia_samples_tpr": Description(
-        "training records the data set gives away at 1 % false positives", "lower", "0.01",
+        "training records the data set gives away at 1 % false positives", "lower", "1 %",
         "The same attack on samples: share of training records found at 1 % false positives.",
         "Carlini et al. 2022, arXiv 2112.03570", gate="at most",
     ),

@@ -228,12 +228,22 @@ def closest_pairs(
         upper, lower = axes[2 * band][column], axes[2 * band + 1][column]
         _small(modality, upper, synthetic, pair.synthetic, schema, edge="#c0281c" if pair.copy else "#c9ccd1")
         _small(modality, lower, train, pair.train, schema)
+        _one_scale(upper, lower)
         words = "copy" if pair.copy else f"nearer: {100 * pair.rank:.0f} %"
         lower.set_xlabel(f"{pair.distance:.3g}\n{words}", fontsize=8, color="#c0281c" if pair.copy else "#565d68")
         if column == 0:
             upper.set_ylabel("synthetic", fontsize=9)
             lower.set_ylabel("nearest training", fontsize=9)
     return figure
+
+
+def _one_scale(first: Axes, second: Axes) -> None:
+    """The same range of values on both axes, so that what is compared has the same height; upside down stays so."""
+    ends = np.array([first.get_ylim(), second.get_ylim()])
+    upright = ends[0, 0] <= ends[0, 1]
+    low, high = float(ends.min()), float(ends.max())
+    for axis in (first, second):
+        axis.set_ylim(*((low, high) if upright else (high, low)))
 
 
 def oddest_records(modality: Modality, schema: Schema, synthetic: Records, odd: Sequence[Odd]) -> Figure:

@@ -177,6 +177,7 @@ def _compare(
         sides = (train.take(chosen.train), holdout.take(chosen.holdout), synthetic.take(chosen.synthetic))
         features = _comparison(embed, sides, chosen, embed.of(train.take(slice(0, _MARKED))))
         flat = [np.asarray(modality.flatten(side, schema), dtype=np.float32) for side in sides]
+        del sides  # with many large records each copy of a side counts
         classes = schema.labels if synthetic.label is not None else ()
         scored = shift.independent_scores(features.train, features.holdout, features.synthetic)
         found.odd = [replace(odd, synthetic=int(chosen.synthetic[odd.synthetic])) for odd in shift.oddest(scored)]

@@ -69,9 +69,11 @@ def nearest(
         near_q, near_r = project(queries), project(reference)
         wanted = min(len(reference), max(wanted, SHORTLIST))
         method = f"approximate: the {wanted} nearest in {_COMPONENTS} principal components, measured again"
-    centre = np.asarray(near_r, dtype=np.float64).mean(axis=0)
-    near = np.asarray(near_r - centre, dtype=np.float32)
-    near = np.column_stack([near, np.einsum("ij,ij->i", near, near)])
+    centre = near_r.mean(axis=0, dtype=np.float64)
+    near = np.empty((len(near_r), near_r.shape[1] + 1), dtype=np.float32)
+    for rows in pieces(len(near)):
+        near[rows, :-1] = near_r[rows] - centre
+        near[rows, -1] = np.einsum("ij,ij->i", near[rows, :-1], near[rows, :-1])
     index = np.empty((len(queries), k), dtype=np.int64)
     distance = np.empty((len(queries), k))
     for rows in pieces(len(queries)):
@@ -96,13 +98,15 @@ def count_within(
         reference: `(m, d)`, the centres.
         radius: `(m,)`.
     """
-    centre = np.asarray(reference, dtype=np.float64).mean(axis=0)
+    centre = reference.mean(axis=0, dtype=np.float64)
     q, r = (np.asarray(part - centre, dtype=np.float64) for part in (queries, reference))
     squared_q, squared_r = np.einsum("ij,ij->i", q, q), np.einsum("ij,ij->i", r, r)
     limit = radius**2
     # One product in float32 gives |q|^2 + |r|^2 - 2 q.r - limit; what rounding leaves open is asked again in float64.
-    near_q = np.column_stack([-2 * q, squared_q, np.ones(len(q))]).astype(np.float32)
-    near_r = np.column_stack([r, np.ones(len(r)), squared_r - limit]).astype(np.float32)
+    near_q, near_r = (np.empty((len(side), side.shape[1] + 2), dtype=np.float32) for side in (q, r))
+    near_q[:, :-2], near_q[:, -2], near_q[:, -1] = q, squared_q, 1.0
+    near_q[:, :-2] *= -2
+    near_r[:, :-2], near_r[:, -2], near_r[:, -1] = r, 1.0, squared_r - limit
     largest = squared_q + (squared_r + limit).max(initial=0.0)
     doubt = (2.0**-22 * (8 + np.sqrt(q.shape[1])) * largest).astype(np.float32)[:, None]
     counts = np.zeros(len(q), dtype=np.int64)

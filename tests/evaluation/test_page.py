@@ -4,18 +4,21 @@ import json
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from synthgen.api import Records
 from synthgen.config import RunConfig
 from synthgen.evaluation import page
 from synthgen.evaluation.catalogue import CATALOGUE
-from synthgen.evaluation.figures import Picture, loss_curves, png, themed_svg
+from synthgen.evaluation.figures import Picture, closest_pairs, loss_curves, png, themed_svg
 from synthgen.evaluation.measurement import measure_records
 from synthgen.evaluation.metric import MetricRow
 from synthgen.evaluation.presentation import Finding, number
+from synthgen.evaluation.privacy import Pair
 from synthgen.evaluation.verdict import answer, sentences
 
 HOSTILE = "<script>alert('x')</script>"
@@ -223,6 +226,26 @@ def test_a_page_of_real_numbers_renders_in_a_browser_without_sideways_scrolling(
     dom = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True).stdout
     assert "overflow 0 height" in dom
     assert int(dom.partition(" height ")[2].partition("<")[0]) > 1000
+
+
+def test_metrics_that_do_not_apply_for_one_reason_stand_together():
+    absent = [("tstr", "no labels"), ("vendi_worst_class", "too few"), ("trtr", "no labels")]
+    finding = finding_of([], [], [], absent=absent)
+    text = page.render(facts_of(finding), findings=[finding], training=[], config=RunConfig(modality="image"))
+    assert "<li><code>tstr</code>, <code>trtr</code>: no labels</li>" in text
+    assert "<li><code>vendi_worst_class</code>: too few</li>" in text
+
+
+def test_a_record_and_its_neighbour_are_drawn_on_one_scale():
+    class Bars:
+        def draw(self, axis, records, index, schema):
+            axis.bar([0], [records["height"][index]])
+
+    sides = [Records({"height": np.array([height])}) for height in (1.0, 9.0)]
+    figure = closest_pairs(Bars(), SimpleNamespace(labels=()), *sides, [Pair(0, 0, 8.0, 0.5)])
+    ends = [axis.get_ylim() for axis in figure.axes]
+    assert ends[0] == ends[1]
+    assert ends[0][1] > 9
 
 
 def test_a_picture_on_white_is_a_png():

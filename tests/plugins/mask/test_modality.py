@@ -8,7 +8,7 @@ import io
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from synthgen_mask.classes import classes_of
+from synthgen_mask.classes import MaskClass, classes_of
 from synthgen_mask.figures import overlay
 from synthgen_mask.modality import MaskModality
 
@@ -100,3 +100,14 @@ def test_there_is_one_kind_of_judge(shapes):
     assert judge.measure == "miou"
     with pytest.raises(UsageError, match="no judge 'forest'"):
         modality.judge(schema, seed=0, kind="forest")
+
+
+def test_a_class_whose_colour_is_grey_is_seen_on_a_grey_image():
+    grey = MaskClass(1, "seventh of VOC", (128, 128, 128))
+    classes = (MaskClass(0, "background", (0, 0, 0)), grey)
+    image = np.full((4, 4, 1), 128, np.uint8)
+    mask = np.zeros((4, 4), np.uint8)
+    mask[:2] = 1
+    picture = overlay(image, mask, classes).astype(int)
+    assert np.ptp(picture[0, 0]) > 50
+    assert np.ptp(picture[3, 3]) == 0
