@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
 PAGE = (ROOT / "docs" / "compare.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"(?ms)^## (.+?)\n(.*?)(?=^## |\Z)", PAGE))
 COMPARED = ("Generating series", "Judging synthetic data and finding anomalies")
@@ -39,3 +41,23 @@ def test_every_tool_has_a_version_and_a_source() -> None:
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:tests|benchmarks)/[\w/.*-]+)`", PAGE))))
 def test_what_a_cell_names_as_its_proof_exists(path: str) -> None:
     assert list(ROOT.glob(path)), path
+
+
+GENERATORS = {
+    "synthgen `tabular`": "synthgen",
+    "SDV GaussianCopula": "gaussian-copula",
+    "SDV CTGAN": "ctgan",
+    "synthcity ddpm": "synthcity-ddpm",
+}
+
+
+@pytest.mark.parametrize("line", table("Tables: measured")[1], ids=lambda line: " ".join(line[:2]))
+def test_the_measured_tables_are_the_recorded_ones(line: list[str]) -> None:
+    name, generator = line[0].split()[0], GENERATORS[line[1]]
+    kept = [json.loads(path.read_text()) for path in sorted(RESULTS.glob(f"tabular_peers_{name}*.json"))]
+    found = next(record["results"]["seed 0"][generator] for record in kept if generator in record["results"]["seed 0"])
+    prefix = "r2_" if "r2_tstr" in found["rows"] else ""
+    rows = {row: entry["value"] for row, entry in found["rows"].items()}
+    shown = [f"{found['cpu_seconds']:.0f} s", f"{rows[prefix + 'tstr']:.3f} ({rows[prefix + 'trtr']:.3f})"]
+    shown += [f"{rows[row]:.3f}" for row in ("c2st_auc", "column_shapes", "pair_trends", "dcr_share")]
+    assert line[2:] == shown
