@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from record import Recording
+from record import RESULTS, Recording
 from synthgen_tabular.files import source_of
 from synthgen_tabular.table import frame_of
 
@@ -176,6 +176,28 @@ def from_peer(
     return {**facts, "rows": rows_of(run, real, holdout, relabel(source, run.schema).read(np.arange(len(frame))))}
 
 
+NAMES = {
+    "synthgen": "synthgen `tabular`",
+    "gaussian-copula": "SDV GaussianCopula",
+    "ctgan": "SDV CTGAN",
+    "synthcity-ddpm": "synthcity ddpm",
+}
+
+
+def page_lines(name: str) -> list[str]:
+    """The rows of `docs/compare.md` for one set, from its record, first seed."""
+    found = next(iter(json.loads((RESULTS / f"tabular_peers_{name}.json").read_text())["results"].values()))
+    lines = []
+    for generator, facts in found.items():
+        rows = {row: entry["value"] for row, entry in facts["rows"].items()}
+        prefix, shown = ("r2_", f"{name} (R²)") if "r2_tstr" in rows else ("", name)
+        cells = [shown, NAMES[generator], f"{facts['cpu_seconds']:.0f} s"]
+        cells += [f"{rows[prefix + 'tstr']:.3f} ({rows[prefix + 'trtr']:.3f})"]
+        cells += [f"{rows[row]:.3f}" for row in ("c2st_auc", "column_shapes", "pair_trends", "dcr_share")]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
 def main() -> None:
     """Measure, print and record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -184,7 +206,11 @@ def main() -> None:
     parser.add_argument("--peers", nargs="*", default=installed, choices=list(PEERS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="of processor time for fitting")
+    parser.add_argument("--table", action="store_true", help="print the page's rows of what is recorded")
     chosen = parser.parse_args()
+    if chosen.table:
+        print("\n".join(line for name in chosen.sets for line in page_lines(name)))
+        return
     registry.find("modalities", "tabular")
     for name in chosen.sets:
         with Recording(f"tabular_peers_{name}", seeds=chosen.seeds) as recording:
