@@ -219,6 +219,10 @@ class TrainConfig(Section):
     dp_range: tuple[str, ...] = Field(
         (), description="differential privacy: LOW:HIGH or NAME=LOW:HIGH, ranges that are known without the records"
     )
+    choose_guidance: bool = Field(
+        True,
+        description="where sampling.guidance is 1: try weights of it at the end, the best is generate's default",
+    )
     early_stop: bool = Field(True, description="stop when the held-out loss has turned up, or samples turn into copies")
     loggers: tuple[str, ...] = Field((), description="where else metrics go: tensorboard, wandb, mlflow, or a plugin's")
 
@@ -240,7 +244,9 @@ class SamplingConfig(Section):
     churn_noise: float = Field(1.0, gt=0, description="heun: S_noise of EDM")
     snr: float = Field(0.16, ge=0, description="langevin: signal-to-noise ratio of the corrector; 0 is none")
     repeats: int = Field(4, ge=1, description="repaint: times that each step is taken")
-    guidance: float = Field(1.0, ge=0, description="classifier-free guidance weight; 1 is none")
+    guidance: float = Field(
+        1.0, ge=0, description="classifier-free guidance weight; 1 is none, or see train.choose_guidance"
+    )
     guidance_interval: tuple[float, float] | None = Field(None, description="noise levels where guidance acts")
     guided: tuple[str, ...] = Field((), description="conditions that guidance acts on; empty: all")
     autoguidance: float = Field(1.0, ge=0, description="weight of guidance by an earlier snapshot; 1 is none")

@@ -199,7 +199,8 @@ def make_plan(
         raise UsageError(f"guidance is {guidance:g}: it must not be negative")
     named = {"guidance": guidance, "steps": steps, "sampler": sampler}
     asked = {**(sampling or {}), **{key: value for key, value in named.items() if value is not None}}
-    settled = resolve([run.config.model_dump(), {"sampling": asked}]).sampling
+    chosen = {} if run.facts.get("guidance") is None else {"guidance": run.facts["guidance"]}
+    settled = resolve([run.config.model_dump(), {"sampling": chosen}, {"sampling": asked}]).sampling
     check_sampling(run, settled)
     if shards is not None and shards < 1:
         raise UsageError(f"shards is {shards}: at least one is needed")

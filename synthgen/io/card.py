@@ -49,6 +49,7 @@ def run_card(facts: Mapping[str, Any], config: RunConfig, schema: Schema) -> str
         *([f"| started from | the weights of {facts['init']['run']} |"] if "init" in facts else []),
         f"| precision | {facts['precision']} |",
         f"| held-out loss | {losses}, measured on the {facts['held_out_on']} part |" if losses else None,
+        _guidance(facts.get("guidance_tried")),
         f"| tuned from | the model {tuned[:12]}, for one or two network evaluations a record |" if tuned else None,
         f"| seed | {config.train.seed} |",
         "",
@@ -83,3 +84,12 @@ def _privacy(guarantee: Mapping[str, Any] | None) -> str:
         "Membership in the training set can be inferred from a generative model; this one carries no formal guarantee\n"
         "of privacy. `synthgen evaluate` measures what can be measured."
     )
+
+
+def _guidance(tried: Mapping[str, float] | None) -> str | None:
+    """Which weight of guidance was chosen, and from what."""
+    if not tried:
+        return None
+    best = min(tried, key=lambda weight: tried[weight])
+    distances = ", ".join(f"{weight}: {distance:.4f}" for weight, distance in tried.items())
+    return f"| guidance | {best}, the nearest to unseen records (kernel distance by weight {distances}) |"

@@ -81,7 +81,8 @@ def distill(
     write_text(path / "config.toml", dump_toml(config))
     save_tensors(path / "model.safetensors", weights)
     write_text(path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in log))
-    kept = {key: value for key, value in source.facts.items() if key not in ("files", "held_out", "ema_width", "init")}
+    own = ("files", "held_out", "ema_width", "init", "guidance", "guidance_tried")
+    kept = {key: value for key, value in source.facts.items() if key not in own}
     described = {
         **kept,
         **facts,

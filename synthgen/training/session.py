@@ -30,6 +30,7 @@ from synthgen.io.condition_texts import with_texts
 from synthgen.io.lock import locked
 from synthgen.io.run import Run, build_denoiser, load_tensors, read_facts, save_tensors
 from synthgen.nn.lora import merged
+from synthgen.training import guiding
 from synthgen.training.ahead import close, read_ahead
 from synthgen.training.averages import Averages
 from synthgen.training.continuing import Forgetting
@@ -336,6 +337,10 @@ class _Session:
             return Run.open(self.path)
         save_tensors(self.path / "model.safetensors", merged({**weights, **buffers}))
         kept = self.kept.write(self.path, buffers, averages)
+        tries = guiding.records_to_try(
+            self.config, self.trainer.samples, conditions=bool(self.prepared.schema.conditions)
+        )
+        tried = self.watching.guidance(weights, tries) if tries else {}
         final = self.watching.with_weights(weights)
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.log))
         self.facts |= {
@@ -355,6 +360,8 @@ class _Session:
             "held_out": {f"{w:g}": loss for w, loss in losses.items()},
             "utility": {f"{w:g}": value for w, value in utility.items()},
             "ema_width": None if best else width,
+            "guidance": min(tried, key=lambda w: tried[w]) if tried else None,
+            "guidance_tried": {f"{w:g}": round(distance, 5) for w, distance in tried.items()},
             "noise_profile": noise_profile(final, self.prepared.watched, self.config.noise, self.device),
             "largest_value": round(float(self.prepared.data.sample(_LARGEST_OF).x.abs().max()), 4),
             "held_out_on": "validation" if len(self.prepared.split.validation) else "holdout",

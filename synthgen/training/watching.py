@@ -12,13 +12,17 @@ import io
 import math
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.io.atomic import write_bytes
+from synthgen.seeding import generator
+from synthgen.training import guiding
 from synthgen.training.loop import Step, Trainer
 from synthgen.training.monitor import HeldOut, HeldOutLoss, Turn
 from synthgen.training.prepare import Prepared
@@ -114,6 +118,30 @@ class Watching:
             codec=p.codec,
             real=p.source.read(p.split.watched),
             seed=config.train.seed,
+        )
+
+    def guidance(self, weights: Mapping[str, Tensor], count: int) -> dict[float, float]:
+        """How far `count` samples of each weight of guidance are from the watched records, with these weights."""
+        p, config = self.prepared, self.trainer.config
+        conditions = p.data.sample(count).conditions
+        short = config.sampling.model_copy(update={"steps": min(guiding.STEPS, config.sampling.steps)})
+        sampled = partial(
+            sample,
+            conditions=conditions,
+            config=config.model_copy(update={"sampling": short}),
+            schema=p.schema,
+            count=min(len(rows) for rows in conditions.values()),
+            device=self.trainer.device,
+            precision=self.trainer.precision,
+        )
+        watched = generator(config.train.seed, "guidance").permutation(p.split.watched)[:count]
+        return guiding.best_weight(
+            self.with_weights(weights).eval(),
+            sampled,
+            lambda x: p.modality.flatten(p.codec.decode(x, conditions), p.schema),
+            p.modality.flatten(p.source.read(np.sort(watched)), p.schema),
+            guided=config.sampling.guided,
+            rescale=config.sampling.rescale,
         )
 
     def preview(self) -> Preview:
