@@ -30,6 +30,9 @@ CLASSES = 10
 CASES: Mapping[str, tuple[str, tuple[int, ...], Mapping[str, Any]]] = {
     "images 3x32x32": ("image", (3, 32, 32), {}),
     "series 6x128, transformer": ("timeseries", (6, 128), {"preset": "dit"}),
+    "series 6x128, grid": ("timeseries", (6, 128), {"preset": "grid"}),
+    "series 6x24, grid": ("timeseries", (6, 24), {"preset": "grid"}),
+    "series 6x24, U-Net": ("timeseries", (6, 24), {}),
     "series 6x128, U-Net": ("timeseries", (6, 128), {}),
 }
 

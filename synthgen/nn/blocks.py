@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from synthgen.nn.attention import attend
+
 __all__ = ["Attention", "Convolution", "ResidualBlock", "coarsen", "divisor", "group_norm", "padding_to", "refine"]
 
 
@@ -121,7 +123,7 @@ class Attention(nn.Module):
         """`(B, channels, *spatial)` -> the same shape."""
         tokens = self.norm(x).flatten(2).transpose(1, 2)  # (B, T, C)
         q, k, v = self.qkv(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, heads, T, C / heads)
-        mixed = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)  # (B, T, C)
+        mixed = attend(q, k, v).transpose(1, 2).flatten(2)  # (B, T, C)
         return x + cast(Tensor, self.out(mixed)).transpose(1, 2).reshape(x.shape)
 
 

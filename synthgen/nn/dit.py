@@ -96,7 +96,9 @@ class DiT(nn.Module):
         values, present = functional.pad(x, edge), functional.pad(torch.ones_like(x), edge)
         cut = [part.reshape(*part.shape[:2], -1, self.patch) for part in (values, present)]  # (B, C, T, p) each
         patches = torch.cat(cut, dim=3)
-        z = self.tokens(patches) + self.channel + sinusoids(patches.shape[2], self.width, x.device)  # (B, C, T, W)
+        place = self.channel + sinusoids(patches.shape[2], self.width, x.device)
+        z = self.tokens(patches)  # (B, C, T, W)
+        z = z + place.to(z.dtype)
         if self.aligned is not None:  # the same for every channel of x
             beside = functional.pad(self.dense(conditions, x), edge)
             beside = beside.reshape(*beside.shape[:2], -1, self.patch).transpose(1, 2).flatten(2)  # (B, T, channels p)
@@ -105,5 +107,5 @@ class DiT(nn.Module):
         for block in self.blocks:
             z = block(z, embedding)
         scale, shift = self.modulation(embedding)[:, None, None].chunk(2, dim=-1)
-        output = cast(Tensor, self.head(self.norm(z) * (1 + scale) + shift))  # (B, C, T, p)
+        output = cast(Tensor, self.head(torch.addcmul(shift, self.norm(z), 1 + scale)))  # (B, C, T, p)
         return output.flatten(2)[:, :, :length].contiguous()

@@ -112,7 +112,9 @@ class Grid(nn.Module):
         patches = torch.cat([self._cut(x), self._cut(torch.ones_like(x))], dim=3)  # (B, R, T, 2 g p)
         beside = functional.pad(patches, (0, 0, 1, 1))
         around = torch.cat([beside[:, :, :-2], patches, beside[:, :, 2:]], dim=3)  # (B, R, T, 6 g p)
-        z = self.tokens(around) + self.channel + sinusoids(patches.shape[2], self.width, x.device)  # (B, R, T, W)
+        place = self.channel + sinusoids(patches.shape[2], self.width, x.device)
+        z = self.tokens(around)  # (B, R, T, W)
+        z = z + place.to(z.dtype)
         if self.context is not None and CONTEXT in conditions:
             known, mask = conditions[CONTEXT].to(x.dtype).nan_to_num(0.0).chunk(2, dim=1)
             z = z + self.context(torch.cat([self._cut(known), self._cut(mask)], dim=3))
@@ -125,7 +127,7 @@ class Grid(nn.Module):
         for block in self.blocks:
             z = block(z, embedding)
         scale, shift = self.modulation(embedding)[:, None, None].chunk(2, dim=-1)
-        output = cast(Tensor, self.head(self.norm(z) * (1 + scale) + shift))  # (B, R, T, g p)
+        output = cast(Tensor, self.head(torch.addcmul(shift, self.norm(z), 1 + scale)))  # (B, R, T, g p)
         output = output.reshape(*output.shape[:3], self.group, self.patch).transpose(2, 3)  # (B, R, g, T, p)
         return output.flatten(3).flatten(1, 2)[:, :channels, :length].contiguous()
 

@@ -99,13 +99,14 @@ class ViT(nn.Module):
         padded = functional.pad(seen, (0, padding_to(self.patch, width), 0, padding_to(self.patch, height)))
         rows, columns = padded.shape[2] // self.patch, padded.shape[3] // self.patch
         patches = functional.pixel_unshuffle(padded, self.patch).flatten(2).transpose(1, 2)  # (B, T, values)
-        z = self.tokens(patches) + _positions(rows, columns, self.width, x.device)  # (B, T, W)
+        z = self.tokens(patches)  # (B, T, W)
+        z = z + _positions(rows, columns, self.width, x.device).to(z.dtype)
         embedding = self.embedding(noise, conditions)
         z = z[:, None]  # a grid of one row
         for block in self.blocks:
             z = block(z, embedding)
         scale, shift = self.modulation(embedding)[:, None].chunk(2, dim=-1)
-        output = self.head(self.norm(z[:, 0]) * (1 + scale) + shift)  # (B, T, C p p)
+        output = self.head(torch.addcmul(shift, self.norm(z[:, 0]), 1 + scale))  # (B, T, C p p)
         image = output.transpose(1, 2).reshape(len(x), -1, rows, columns)
         return functional.pixel_shuffle(image, self.patch)[:, :, :height, :width].contiguous()
 
