@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from synthgen.api import Source
     from synthgen.config import DataConfig
 
-__all__ = ["ArffReader", "CsvReader", "NpzReader", "ParquetReader", "TsReader", "UcrReader"]
+__all__ = ["ArffReader", "CsvReader", "NpzReader", "ParquetReader", "TsReader", "UcrReader", "series_in"]
 
 _UCR = (".tsv", ".txt")
 
@@ -119,35 +119,50 @@ class NpzReader:
 
     def read(self, path: Path, options: DataConfig) -> Source:
         """NaN at the end of a series is padding."""
-        arrays = Archive(path).all()
-        if _key(arrays, "X_train"):
-            names = [name for name in ("train", "test") if _key(arrays, f"X_{name}")]
-        else:
-            names = [""]
-        series: list[NDArray[np.float64]] = []
-        label: list[str] = []
-        split: list[str] = []
-        for name in names:
-            suffix = f"_{name}" if name else ""
-            values = _values(arrays, f"X{suffix}", path)
-            labels = _label_of(arrays, options, suffix, len(values), path)
-            series.extend(values)
-            label.extend(labels)
-            split.extend([name] * len(values))
-        if label and len(label) != len(series):
-            raise DataError(f"{path}: only one of the parts has labels")
-        channels = _channel_names(arrays, series[0].shape[0])
-        collection = Collection(
-            series=series,
-            channels=channels_named(channels),
-            label=label or None,
-            split=np.array(split) if len(names) > 1 else None,
-            notes=["NumPy archive, X as (series, channels, steps)"],
-            label_column=options.label_column or "label",
-        )
-        if len(series) == 1 and not label:
-            return cut_one(series[0], collection, options, where=str(path)).source(str(path), options)
+        collection = _archived(path, options)
+        if len(collection.series) == 1 and collection.label is None:
+            return cut_one(collection.series[0], collection, options, where=str(path)).source(str(path), options)
         return cut_each(collection, options).source(str(path), options)
+
+
+def series_in(path: Path, options: DataConfig) -> Collection | None:
+    """The series of this one archive file, whatever stands beside it; None for what is a table or nothing of ours."""
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
+        return _archived(path, options)
+    if suffix in _UCR and _holds_numbers(first_line(path)):
+        return together([parse_ucr(path)], [""], note="UCR text format")
+    parse = {".ts": parse_ts, ".arff": parse_arff}.get(suffix)
+    return None if parse is None else together([parse(path)], [""], note=suffix)
+
+
+def _archived(path: Path, options: DataConfig) -> Collection:
+    arrays = Archive(path).all()
+    if _key(arrays, "X_train"):
+        names = [name for name in ("train", "test") if _key(arrays, f"X_{name}")]
+    else:
+        names = [""]
+    series: list[NDArray[np.float64]] = []
+    label: list[str] = []
+    split: list[str] = []
+    for name in names:
+        suffix = f"_{name}" if name else ""
+        values = _values(arrays, f"X{suffix}", path)
+        labels = _label_of(arrays, options, suffix, len(values), path)
+        series.extend(values)
+        label.extend(labels)
+        split.extend([name] * len(values))
+    if label and len(label) != len(series):
+        raise DataError(f"{path}: only one of the parts has labels")
+    channels = _channel_names(arrays, series[0].shape[0])
+    return Collection(
+        series=series,
+        channels=channels_named(channels),
+        label=label or None,
+        split=np.array(split) if len(names) > 1 else None,
+        notes=["NumPy archive, X as (series, channels, steps)"],
+        label_column=options.label_column or "label",
+    )
 
 
 def _holds_numbers(line: str) -> bool:

@@ -71,6 +71,8 @@ def roles_of(table: Table, options: DataConfig) -> Roles:
     taken.update((time, options.group_column or ""))
     if "sample_id" in table.columns or identity == "unique_id":
         taken.update(ROW_COLUMNS)
+    if any(channel.kind == "interval" for channel in table.channels):
+        taken.add("ds")  # of our wide files: the times that the intervals add up to
     values = options.value_columns or tuple(
         name
         for name in table.columns

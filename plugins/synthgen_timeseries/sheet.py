@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from synthgen.errors import DataError, UsageError
+from synthgen_timeseries.readers import series_in
 from synthgen_timeseries.roles import Roles, is_step_name, roles_of
 from synthgen_timeseries.table import Table, read_csv, read_parquet, separator
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from synthgen.api import Schema
     from synthgen.config import DataConfig
+    from synthgen_timeseries.collection import Collection
 
 __all__ = ["IMPUTED", "Sheet", "only_numbers"]
 
@@ -72,10 +75,11 @@ class Sheet:
 
     @classmethod
     def open(cls, data: Path | str | pd.DataFrame, schema: Schema, options: DataConfig) -> Self:
-        """Read a CSV or Parquet file, or take a frame.
+        """Read a CSV or Parquet file or one of the archives' formats, or take a frame.
 
         Args:
-            data: the file or the frame.
+            data: the file or the frame; of UCR `.tsv`, `.ts`, `.arff` and `.npz` it becomes a table of lists, `label`
+                beside them, without the steps at the end that have no value.
             schema: of the run; its channels are looked for by name.
             options: how the run's data was read; columns that this table lacks are guessed.
 
@@ -84,7 +88,7 @@ class Sheet:
             UsageError: a run whose channels are not plain numbers.
         """
         only_numbers(schema)
-        table = _table(data)
+        table = _table(data, options)
         channels = tuple(channel.name for channel in schema.channels)
         kept: dict[str, object] = {
             name: value if (value := getattr(options, name)) in table.columns else None for name in _NAMED
@@ -211,7 +215,7 @@ def _lacking(table: Table, channels: Sequence[str]) -> DataError:
     )
 
 
-def _table(data: Path | str | pd.DataFrame) -> Table:
+def _table(data: Path | str | pd.DataFrame, options: DataConfig) -> Table:
     if isinstance(data, pd.DataFrame):
         return Table(Path("the frame"), data.reset_index(drop=True).rename(columns=str))
     path = Path(data)
@@ -219,9 +223,28 @@ def _table(data: Path | str | pd.DataFrame) -> Table:
         raise DataError(f"no data at {path}: there is no such file")
     if path.is_dir() or path.suffix.lower() in (".parquet", ".pq"):
         return read_parquet(path)
+    held = series_in(path, options)
+    if held is not None:
+        return _listed(path, held)
     if path.name.lower().endswith((".csv", ".csv.gz", ".tsv", ".txt")):
         return read_csv(path)
-    raise DataError(f"{path} is no table", hint="Give a CSV or Parquet file.")
+    raise DataError(f"{path} is no table of series", hint="Give CSV, Parquet, UCR .tsv, .ts, .arff or .npz.")
+
+
+def _listed(path: Path, held: Collection) -> Table:
+    """Series of an archive as a table of lists, their label beside them."""
+    frame = pd.DataFrame(index=range(len(held.series)))
+    if held.label is not None:
+        frame[held.label_column] = list(held.label)
+    series = []
+    for one in held.series:
+        known = np.flatnonzero(~np.isnan(one).all(axis=0))
+        series.append(one[:, : known[-1] + 1] if known.size else one)
+    lists = {
+        channel.name: pa.array([one[index] for one in series], pa.list_(pa.float64()))
+        for index, channel in enumerate(held.channels)
+    }
+    return Table(path, frame, lists)
 
 
 def _lists(table: Table, name: str) -> list[NDArray[np.float64]]:

@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["LongCsv", "LongParquet", "WideParquet"]
 
 _STEPS = "synthgen.steps"
+_STAMPS = "ds"
 
 
 class WideParquet(RecordWriter):
     """A row a series: sample_id, label, label_name, a list column for each channel, seed, guidance.
 
     Lists are as long as their series and hold null where a value is missing; whole-number channels are `list<int64>`,
-    the others `list<float32>`.
+    the others `list<float32>`. Where the steps of the training data are unevenly apart, a list `ds` of the time of each
+    step comes first and the channel of intervals stays.
     """
 
     def columns(self, records: Records, schema: Schema, metadata: Mapping[str, str]) -> Mapping[str, Column]:
@@ -38,6 +40,8 @@ class WideParquet(RecordWriter):
         within = inside(records["length"], records["values"].shape[2])
         offsets = np.concatenate([[0], np.cumsum(within.sum(axis=1))]).astype(np.int32)
         flat = _flat_channels(records, schema, within)
+        if "time" in schema.extra:
+            flat = {_STAMPS: _stamps(records, schema), **flat}
         return {name: pa.ListArray.from_arrays(offsets, values) for name, values in flat.items()}
 
     def footer(self, schema: Schema) -> dict[str, str]:
@@ -61,13 +65,10 @@ class LongParquet(ShardWriter):
         row, step = np.nonzero(within)
         identity = columns.get("sample_id", np.arange(len(records)))
         flat = _flat_channels(records, schema, within)
-        table: dict[str, Column] = {"unique_id": pa.array(identity[row]), "ds": pa.array(step.astype(np.int64))}
+        table: dict[str, Column] = {"unique_id": pa.array(identity[row]), _STAMPS: pa.array(step.astype(np.int64))}
         if "time" in schema.extra:
-            facts = schema.extra["time"]
-            names = [channel.name for channel in schema.channels]
-            gaps = records["values"][:, names.index(facts["channel"])]
-            table["ds"] = pa.array(time_stamps(gaps, records["length"], facts))
-            del flat[facts["channel"]]
+            table[_STAMPS] = _stamps(records, schema)
+            del flat[schema.extra["time"]["channel"]]
         for name, column in flat.items():
             _add(table, name, column)
         for name, column in {**label_columns(records, schema), **attribute_cells(records, schema)}.items():
@@ -83,6 +84,14 @@ class LongParquet(ShardWriter):
 
 class LongCsv(AsCsv, LongParquet):
     """The columns of `LongParquet` as text, for those without Parquet; its numbers read back to the same float32."""
+
+
+def _stamps(records: Records, schema: Schema) -> pa.Array:
+    """The time of every step inside the series, one series after the other."""
+    facts = schema.extra["time"]
+    names = [channel.name for channel in schema.channels]
+    gaps = records["values"][:, names.index(facts["channel"])]
+    return pa.array(time_stamps(gaps, records["length"], facts))
 
 
 def _footer(schema: Schema) -> dict[str, str]:

@@ -14,7 +14,10 @@ from synthgen.errors import UsageError
 __all__ = ["FileArgument", "MethodOption", "OutFileOption", "place_of", "say_notes", "shares"]
 
 FileArgument = Annotated[
-    Path, typer.Argument(metavar="FILE", help="CSV or Parquet: long, wide, lists, or one long series.")
+    Path,
+    typer.Argument(
+        metavar="FILE", help="CSV or Parquet: long, wide, lists, or one long series; UCR .tsv, .ts, .arff, .npz."
+    ),
 ]
 OutFileOption = Annotated[
     Path | None, typer.Option("--out", "-o", metavar="FILE", help="Where to write, .csv or .parquet.")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -39,10 +40,7 @@ def impute(
     Layout, order and every known value stay; a column imputed names what was filled in a row.
     Series may be longer than what the run was trained on.
     """
-    usual = (
-        f"{file.name.partition('.')[0]}-imputed{''.join(file.suffixes[-2:]) if file.suffix == '.gz' else file.suffix}"
-    )
-    path = place_of(out, usual, force=force)
+    path = place_of(out, f"{file.name.partition('.')[0]}-imputed{_suffix(file)}", force=force)
     asked = shares(quantiles, "--quantiles")
     from synthgen.generation.completing import impute as fill_table
     from synthgen.generation.completing import write_completion
@@ -67,3 +65,23 @@ def impute(
         lines.append(f"  quantiles of {samples} draws: {written['quantiles']}")
     console.result("\n".join(lines), {"out": written["table"], "quantiles": written.get("quantiles"), **facts})
     say_notes(console, facts)
+
+
+def _suffix(file: Path) -> str:
+    """The file's own where a table comes back as it was; the archives' formats become Parquet, a list a series."""
+    suffix = file.suffix.lower()
+    if suffix == ".gz":
+        return "".join(file.suffixes[-2:])
+    if suffix in (".tsv", ".txt") and file.is_file():
+        with file.open(encoding="utf-8", errors="replace") as text:
+            cells = text.readline().replace(",", " ").split()
+        return ".parquet" if len(cells) > 1 and all(map(_is_number, cells[1:])) else file.suffix
+    return ".parquet" if suffix in (".ts", ".arff", ".npz") else file.suffix
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.replace("?", "nan"))
+    except ValueError:
+        return False
+    return True

@@ -45,7 +45,8 @@ def impute(
     """A table with its missing values filled, in its own layout, with a column that names what was filled.
 
     Args:
-        data: a CSV or Parquet file or a frame with the channels of the run; series of any length.
+        data: a CSV, Parquet, UCR `.tsv`, `.ts`, `.arff` or `.npz` file or a frame with the channels of the run; series
+            of any length.
         run: a run or its directory; None: the newest below `runs/`.
         samples: 1: one draw; more: the median of so many, and their quantiles in `Completion.quantiles`.
         quantiles: between 0 and 1.

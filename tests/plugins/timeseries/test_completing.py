@@ -51,6 +51,33 @@ def gaps():
     return clean, noisy, np.where(np.random.default_rng(2).random(noisy.shape) < 0.6, np.nan, noisy)
 
 
+@pytest.mark.parametrize("suffix", [".tsv", ".ts", ".npz"])
+def test_files_of_the_archives_are_filled_and_continued_as_tables_are(suffix, run, tmp_path):
+    _, noisy = waves(4, STEPS, 3)
+    holes = noisy.copy()
+    holes[:, 5:9] = np.nan
+    holes[0, 20:] = np.nan  # the end of a shorter series
+    path = tmp_path / f"waves_TRAIN{suffix}"
+    cells = [["?" if np.isnan(cell) else repr(float(cell)) for cell in row] for row in holes]
+    if suffix == ".npz":
+        np.savez(path, X=holes[:, None], y=np.array(["a", "b", "a", "b"]))
+    elif suffix == ".tsv":
+        path.write_text("\n".join("\t".join(["1", *row]).replace("?", "NaN") for row in cells))
+    else:
+        lines = ["@problemName waves", "@classLabel true 1 2", "@data", *(",".join(row) + ":1" for row in cells)]
+        path.write_text("\n".join(lines))
+    made = synthgen.impute(path, run=run)
+    assert made.facts["imputed"] == 4 * 4
+    assert [len(row) for row in made.table["value"]] == [20, STEPS, STEPS, STEPS]
+    assert list(made.table["value_imputed"][1]) == [5, 6, 7, 8]
+    assert made.table["label"].tolist() == (["a", "b", "a", "b"] if suffix == ".npz" else ["1"] * 4)
+    filled = np.array(made.table["value"][1])
+    np.testing.assert_allclose(np.delete(filled, range(5, 9)), np.delete(noisy[1], range(5, 9)), rtol=1e-6)
+    ahead = synthgen.forecast(path, run=run, horizon=3, samples=2)
+    assert len(ahead.table) == 4 * 2 * 3
+    assert ahead.table[ahead.table["unique_id"] == "0"]["ds"].min() == 20
+
+
 def test_gaps_are_filled_better_than_by_a_line_and_intervals_hold_the_truth(run, gaps):
     clean, noisy, holes = gaps
     made = synthgen.impute(table(holes), run=run, samples=20)

@@ -121,6 +121,23 @@ def test_long_tables_have_names_and_real_times(tmp_path):
     assert (table.groupby("unique_id")["ds"].diff().dropna() > pd.Timedelta(0)).all()
 
 
+@pytest.mark.parametrize("dated", [True, False])
+def test_a_row_a_series_tells_the_time_of_each_step_beside_the_intervals(dated, tmp_path):
+    frame = machines()
+    if not dated:
+        frame["at"] = (pd.to_datetime(frame["at"]) - pd.Timestamp("2026-01-01")).dt.total_seconds()
+    source, records = opened(frame, tmp_path)
+    for writer, name in ((WideParquet(), "wide"), (LongParquet(), "long")):
+        writer.write(tmp_path / name, 0, 1, records, {"sample_id": np.arange(len(records))}, source.schema, {})
+    wide, long = (pd.read_parquet(tmp_path / name / "data") for name in ("wide", "long"))
+    stamps = np.concatenate(wide["ds"].to_list())
+    assert np.issubdtype(stamps.dtype, np.datetime64) is dated
+    np.testing.assert_array_equal(stamps, long["ds"].to_numpy())
+    assert [len(one) for one in wide["ds"]] == records["length"].tolist()
+    back = ParquetReader().read(tmp_path / "wide", DataConfig())
+    assert [channel.name for channel in back.schema.channels] == [channel.name for channel in source.schema.channels]
+
+
 def test_one_long_series_may_have_names_and_uneven_times(tmp_path):
     rng = np.random.default_rng(1)
     times = pd.Timestamp("2026-01-01") + pd.to_timedelta(np.cumsum(rng.exponential(60, 400) + 1), unit="s")
