@@ -30,9 +30,9 @@ from synthgen.io.condition_texts import with_texts
 from synthgen.io.lock import locked
 from synthgen.io.run import Run, build_denoiser, load_tensors, read_facts, save_tensors
 from synthgen.nn.lora import merged
-from synthgen.training import guiding
 from synthgen.training.ahead import close, read_ahead
 from synthgen.training.averages import Averages
+from synthgen.training.choosing import choose
 from synthgen.training.continuing import Forgetting
 from synthgen.training.events import Events, Progress, stop_requested
 from synthgen.training.guarantee import wants_privacy
@@ -46,7 +46,7 @@ from synthgen.training.private import train_privately
 from synthgen.training.regularisation import sentence
 from synthgen.training.starting import adapt, check_sharding, freeze, take_weights
 from synthgen.training.state import load_checkpoint, save_checkpoint, settled_before
-from synthgen.training.watching import Watching
+from synthgen.training.watching import Watching, remarks
 
 __all__ = ["run_training"]
 
@@ -322,25 +322,15 @@ class _Session:
     def _finish(self, ended: str | None) -> Run:
         """Choose the average, write the run. `ended`: why it ended early, None when the budget was used."""
         close(self.data)
-        averages = self.averages.candidates(self.trainer.samples)
-        losses = {width: self.watching.held_out_loss(weights).total for width, weights in averages.items()}
-        best = self.watching.best if ended is not None else {}  # the lowest held-out loss on the way
-        width, utility = self.ranks.agreed(min(losses, key=lambda w: losses[w])), {}
-        if not best and self.config.ema.choose == "utility":
-            utility = {w: self.watching.utility(weights) for w, weights in averages.items()}
-            width = self.ranks.agreed(max(utility, key=lambda w: utility[w]))
+        choice = choose(self.trainer, self.watching, self.averages, self.ranks, early=ended is not None)
         ended = ended or "the budget was used"
-        weights = best or averages[width]
+        weights = choice.weights
         buffers = {n: b for n, b in self.denoiser.network.state_dict().items() if n not in weights}
         if not self.ranks.leads:
             self.ranks.wait()
             return Run.open(self.path)
         save_tensors(self.path / "model.safetensors", merged({**weights, **buffers}))
-        kept = self.kept.write(self.path, buffers, averages)
-        tries = guiding.records_to_try(
-            self.config, self.trainer.samples, conditions=bool(self.prepared.schema.conditions)
-        )
-        tried = self.watching.guidance(weights, tries) if tries else {}
+        kept = self.kept.write(self.path, buffers, choice.averages)
         final = self.watching.with_weights(weights)
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.log))
         self.facts |= {
@@ -355,13 +345,9 @@ class _Session:
             "rollbacks": self.trainer.rollbacks,
             "gradient_spikes": self.trainer.watch.spikes,
             "noise_scale": self.trainer.noise_scale.measured,
-            "remarks": self._remarks(),
+            "remarks": remarks(self.trainer),
             "parameters": self._size(),
-            "held_out": {f"{w:g}": loss for w, loss in losses.items()},
-            "utility": {f"{w:g}": value for w, value in utility.items()},
-            "ema_width": None if best else width,
-            "guidance": min(tried, key=lambda w: tried[w]) if tried else None,
-            "guidance_tried": {f"{w:g}": round(distance, 5) for w, distance in tried.items()},
+            **choice.facts(),
             "noise_profile": noise_profile(final, self.prepared.watched, self.config.noise, self.device),
             "largest_value": round(float(self.prepared.data.sample(_LARGEST_OF).x.abs().max()), 4),
             "held_out_on": "validation" if len(self.prepared.split.validation) else "holdout",
@@ -389,8 +375,8 @@ class _Session:
         self.facts["files"] = {name: sha256_of(self.path / name) for name in names}
         write_text(self.path / "run.json", json.dumps(self.facts, indent=2, ensure_ascii=False))
         shutil.rmtree(self.path / "state", ignore_errors=True)
-        remarks = "".join(f"; {text}" for text in self.facts["remarks"])
-        self.events.tell("finish", held_out=min(losses.values()), message=f"training ended: {ended}{remarks}")
+        noticed = "".join(f"; {text}" for text in self.facts["remarks"])
+        self.events.tell("finish", held_out=min(choice.losses.values()), message=f"training ended: {ended}{noticed}")
         self.ranks.wait()
         return Run.open(self.path)
 
@@ -402,16 +388,3 @@ class _Session:
         if old.watched is None:
             return known
         return {**known, **Forgetting(old, schema.labels, self.device).facts(final)}
-
-    def _remarks(self) -> list[str]:
-        """What was noticed in training, in sentences."""
-        trainer = self.trainer
-        told = [trainer.noise_scale.sentence(trainer.batch_size)]
-        if trainer.skipped:
-            told.append(f"{trainer.skipped:,} steps were skipped because loss or gradient was not finite")
-        if trainer.watch.spikes:
-            told.append(
-                f"{trainer.watch.spikes:,} gradients were far above usual (the largest by "
-                f"{trainer.watch.largest:.0f} standard deviations); a lower optim.lr may be steadier"
-            )
-        return [text for text in told if text]

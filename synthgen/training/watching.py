@@ -30,7 +30,7 @@ from synthgen.training.preview import Preview, make_preview
 from synthgen.training.sample_watch import SampleCheck, SampleWatch
 from synthgen.training.sampling import judged, sample
 
-__all__ = ["Watching"]
+__all__ = ["Watching", "remarks"]
 
 Note = Callable[[Step, str], None]
 Record = Callable[[str, Step, dict[str, Any]], None]
@@ -88,6 +88,11 @@ class Watching:
         if step.progress * train.sample_checks >= self._checked + 1:
             reason = self._timed(self._check, step) or reason
         return reason
+
+    @property
+    def conditional(self) -> bool:
+        """Whether records have conditions."""
+        return bool(self.prepared.schema.conditions)
 
     def held_out_loss(self, weights: Mapping[str, Tensor]) -> HeldOutLoss:
         """The held-out loss with these weights."""
@@ -257,3 +262,16 @@ class Watching:
         """A denoiser with these weights; the next call overwrites it."""
         self._average.network.load_state_dict(weights, strict=False)
         return self._average
+
+
+def remarks(trainer: Trainer) -> list[str]:
+    """What was noticed in training, in sentences."""
+    told = [trainer.noise_scale.sentence(trainer.batch_size)]
+    if trainer.skipped:
+        told.append(f"{trainer.skipped:,} steps were skipped because loss or gradient was not finite")
+    if trainer.watch.spikes:
+        told.append(
+            f"{trainer.watch.spikes:,} gradients were far above usual (the largest by "
+            f"{trainer.watch.largest:.0f} standard deviations); a lower optim.lr may be steadier"
+        )
+    return [text for text in told if text]
