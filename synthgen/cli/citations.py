@@ -66,6 +66,12 @@ TECHNIQUES: tuple[Technique, ...] = (
         "Analyzing and Improving the Training Dynamics of Diffusion Models", "CVPR", 2024, _always,
     ),
     Technique(
+        "wang2024gaussian", "the Gaussian part of the denoiser, built in",
+        "Binxu Wang and John J. Vastola",
+        "The Unreasonable Effectiveness of Gaussian Score Approximation for Diffusion Models and its Applications",
+        "arXiv 2412.09726", 2024, lambda config: config.noise.covariance,
+    ),
+    Technique(
         "ho2022guidance", "condition dropout and classifier-free guidance",
         "Jonathan Ho and Tim Salimans", "Classifier-Free Diffusion Guidance", "arXiv 2207.12598", 2022, _always,
     ),

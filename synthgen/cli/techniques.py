@@ -35,6 +35,8 @@ OFFERED: tuple[Offered, ...] = tuple(
         ("objective", (
             ("denoising score matching", "always on", "the loss; score() is (D - x)/sigma^2", "vincent2011dsm"),
             ("EDM preconditioning", "noise.parameterisation=edm", "unit-variance inputs and targets", "karras2022edm"),
+            ("Gaussian part built in", "noise.covariance=true", "the data's covariance in the preconditioning",
+             "wang2024gaussian"),
             ("epsilon prediction", "noise.parameterisation=epsilon", "the network predicts the noise", "ho2020ddpm"),
             ("x prediction", "noise.parameterisation=x", "the network predicts the clean record", "li2025jit"),
             ("v prediction", "noise.parameterisation=v", "the network predicts the velocity v",

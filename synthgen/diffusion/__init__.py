@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from synthgen.diffusion.adaptive import AdaptiveDensity
 from synthgen.diffusion.denoiser import Denoiser, score
+from synthgen.diffusion.gaussian import GaussianBase
 from synthgen.diffusion.guidance import AutoGuided, Ensemble, Guided, Thresholded, drop, null
 from synthgen.diffusion.imputation import KNOWN, GroupsGiven, Kept, Reconstructed, Replaced
 from synthgen.diffusion.levels import CLEAN, LEVELS, draw_levels, levels_condition
@@ -53,6 +54,7 @@ __all__ = [
     "Denoiser",
     "DenoisingLoss",
     "Ensemble",
+    "GaussianBase",
     "GroupsGiven",
     "Guided",
     "Kept",

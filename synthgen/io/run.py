@@ -41,8 +41,9 @@ from synthgen.data.opening import open_source, relabel
 from synthgen.data.split import Split
 from synthgen.data.super_resolution import EnlargingCodec, low_resolution_of
 from synthgen.diffusion.denoiser import Denoiser
+from synthgen.diffusion.gaussian import GaussianBase, plain_condition
 from synthgen.diffusion.levels import levels_condition
-from synthgen.errors import DataError, RunError, SynthgenError
+from synthgen.errors import ConfigError, DataError, RunError, SynthgenError
 from synthgen.io import notebook
 from synthgen.io.atomic import atomic_file, read_text, sha256_of
 from synthgen.io.condition_bank import Asked, ConditionBank
@@ -321,7 +322,11 @@ def codec_of(modality: Modality, schema: Schema) -> Codec:
 
 
 def build_denoiser(config: RunConfig, schema: Schema) -> Denoiser:
-    """The denoiser that a configuration describes, with fresh weights."""
+    """The denoiser that a configuration describes, with fresh weights.
+
+    Raises:
+        ConfigError: choices that do not go together.
+    """
     keep_freed_memory()
     network_class = registry.load("networks", config.network.name)
     options = config.network.model_dump(exclude={"name"})
@@ -332,11 +337,19 @@ def build_denoiser(config: RunConfig, schema: Schema) -> Denoiser:
     groups = tuple(channel_groups(config, schema).values())
     if groups:
         conditions = (*conditions, levels_condition(groups))
+    noise = config.noise
+    if noise.covariance:
+        if groups:
+            raise ConfigError("noise.covariance needs one noise level for all channels", hint="Leave it out.")
+        conditions = (*conditions, plain_condition(schema.shape))
     try:
         network = network_class(schema.shape, conditions, **options)
     except TypeError as error:
         raise SynthgenError(f"network {config.network.name} cannot be built: {error}") from error
-    noise = config.noise
+    if noise.covariance:
+        network = GaussianBase(
+            network, schema.shape[0], parameterisation=noise.parameterisation, sigma_data=noise.sigma_data
+        )
     return Denoiser(network, parameterisation=noise.parameterisation, sigma_data=noise.sigma_data, groups=groups)
 
 

@@ -65,6 +65,7 @@ _REFUSED: Mapping[str, tuple[Callable[[RunConfig], bool], str]] = {
         "the width would follow from the records; the middle one of ema.widths stays",
     ),
     "ema.snapshots": (lambda config: config.ema.snapshots > 0, "the middle one of ema.widths stays"),
+    "noise.covariance": (lambda config: config.noise.covariance, "it would follow from the records"),
     "train.loggers": (lambda config: bool(config.train.loggers), "nothing is published while training"),
     "train.precision": (
         lambda config: config.train.precision in ("bf16", "fp16"),

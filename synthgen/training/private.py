@@ -93,7 +93,7 @@ def _prepare(overrides: Mapping[str, Any]) -> _Prepared:
         "train": {"precision": "fp32", "early_stop": False, "sample_checks": 0, "context": 0.0},
         "loss": {"uncertainty": False},
     }
-    plain = {"noise": {"independent": 0.0, "clean": 0.0}}
+    plain = {"noise": {"independent": 0.0, "clean": 0.0, "covariance": False}}
     config = resolve([chosen, preset, plain, overrides, {"data": {"path": lasting_path(modality, first)}}, settled])
     refuse_what_breaks_privacy(config)
     known = without_private_data(modality, schema, config, public)

@@ -22,6 +22,7 @@ from synthgen.config import dump_toml, merge, resolve
 from synthgen.data.augmentation import augmentation_of
 from synthgen.data.super_resolution import LOW_RESOLUTION
 from synthgen.diffusion.denoiser import Denoiser
+from synthgen.diffusion.gaussian import GaussianBase
 from synthgen.distributed import Ranks, launched
 from synthgen.errors import ConfigError, UsageError
 from synthgen.io.atomic import make_directory, remove_leftovers, sha256_of, write_text
@@ -53,6 +54,8 @@ __all__ = ["run_training"]
 _LONGEST_DEFAULT_SECONDS = 900
 _LOGGED_ROWS = 400
 _LARGEST_OF = 1_000
+_COVARIANCE_RECORDS = 5_000
+_LEAST_DEVIATION = 0.25  # of a direction of the data, in smallest noise levels
 
 
 def run_training(
@@ -112,7 +115,7 @@ def _train_in(
     old = None if continued is None else Run.open(continued)
     start = old or (None if init is None else Run.open(init))
     if start is not None:  # its network reads what is given and several noise levels, or does not
-        noise = {name: getattr(start.config.noise, name) for name in ("independent", "clean")}
+        noise = {name: getattr(start.config.noise, name) for name in ("independent", "clean", "covariance")}
         asked = merge({"train": {"context": start.config.train.context}, "noise": noise}, asked)
     session = _Session(path, request, prepare(asked, old), start, progress, ranks)
     if begun is None and not {"samples", "minutes"} & dict(overrides.get("train", {})).keys():
@@ -164,6 +167,9 @@ class _Session:
         torch.manual_seed(self.config.train.seed)
         self.messages: list[str] = []
         self.denoiser = build_denoiser(self.config, prepared.schema)
+        if isinstance(self.denoiser.network, GaussianBase):
+            least = _LEAST_DEVIATION * self.config.noise.sigma_min
+            self.denoiser.network.fit(self.prepared.data.sample(_COVARIANCE_RECORDS).x, least=least)
         self._start_from(start)
         self.denoiser = self.denoiser.to(self.device)
         average = copy.deepcopy(self.denoiser)
