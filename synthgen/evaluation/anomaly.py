@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from synthgen.errors import UsageError
 from synthgen.evaluation import score_report
@@ -32,13 +30,15 @@ from synthgen.evaluation.score_request import (
     open_run,
     refuse_to_overwrite,
 )
+from synthgen.evaluation.score_table import write_table
 from synthgen.evaluation.score_verdict import Summary, verdict
 from synthgen.evaluation.scorer import CalibratedScorer, Method, Model
 from synthgen.evaluation.scoring_pass import assemble, check_calibration, score_records, with_channels, with_p
 from synthgen.evaluation.suspects import label_judge, suspects
 from synthgen.evaluation.trimming import effect_of_trimming, uncontaminated
 from synthgen.evaluation.truth import Truth, read_truth
-from synthgen.io.atomic import atomic_file
+from synthgen.io.atomic import remove, remove_leftovers
+from synthgen.io.lock import locked
 
 if TYPE_CHECKING:
     from synthgen.io.run import Run
@@ -116,7 +116,7 @@ def score(
         UsageError: q outside (0, 1), an alpha that the calibration records cannot resolve, an unknown anomaly label,
             or results of another request in the way.
         DataError: the data does not fit the run.
-        StorageError: the results cannot be written.
+        StorageError: the results cannot be written, or another process is writing there.
     """
     if not 0 < q < 1:
         raise UsageError(f"q is a share of false alarms between 0 and 1, not {q}")
@@ -142,59 +142,60 @@ def score(
         "contamination": contamination,
         "seed": seed,
     }
-    refuse_to_overwrite(path, directory, request, force=force)
-
-    own = opened.source()
-    total = len(calibration) + len(source)
-    model = Model(opened.denoiser(), opened.codec(), opened.modality, opened.schema, opened.config.noise.sigma_data)
-    scorer = CalibratedScorer(model, family=family, condition=condition, seed=seed)
-    embedder = opened.modality.embedder(opened.schema, seed=seed)
-    telling = _telling(progress, 0, total)
-    kept, kept_calibration, odd, taken = opened.split.train, calibration, np.empty(0, dtype=np.int64), None
-    scorer.fit(own, train=kept, calibration=kept_calibration, embedder=embedder, progress=telling)
-    if contamination == "auto":
-        kept, kept_calibration, odd = uncontaminated(scorer, own, kept, calibration, seed=seed)
-        if len(odd):
-            scorer.fit(own, train=kept, calibration=kept_calibration, embedder=embedder, progress=telling)
-    if alpha is not None:
-        check_alpha(alpha, scorer.calibration_size)
-    column = scorer.column(method)
-    judge = label_judge(model, scorer, own, kept_calibration) if label_errors else None
-    seen = Overlap.of(own, {part: getattr(opened.split, part) for part in _SPLITS}, model.vectors)
-    telling = _telling(progress, len(calibration), total)
-    columns, oddest = score_records(scorer, source, truth, column, seen, telling, judge=judge)
-    table = assemble(columns, scorer, column, truth, q=q, alpha=alpha)
-    if contamination == "auto":
-        trimmed = np.setdiff1d(calibration, kept_calibration)
-        taken = effect_of_trimming(scorer, own, trimmed, odd, table, column=column, q=q, alpha=alpha)
-    unseen = np.setdiff1d(opened.split.holdout, calibration)
-    normals = check_calibration(scorer, own, unseen, column)
-    summary = _summary(table, scorer, truth, column=column, seed=seed, unseen=normals)
-    oddest = with_channels(scorer, oddest)
-    blocks_note = describe_blocks(len(scorer.blocks), scorer.calibration_size)
-    notes = (calibration_note, blocks_note, truth.note, *source.notes)
-    summary = replace(
-        summary,
-        data=name,
-        q=q,
-        alpha=alpha,
-        condition=condition,
-        oddest=tuple(with_p(item, table) for item in oddest),
-        suspects=suspects(table, q) if judge is not None else None,
-        contamination=taken,
-        notes=tuple(note for note in notes if note),
-    )
-    with atomic_file(path) as temporary:
-        pq.write_table(pa.Table.from_pandas(table, preserve_index=False), temporary, compression="zstd")
-    report, facts = score_report.write(
-        directory,
-        summary,
-        modality=opened.modality,
-        schema=opened.schema,
-        request=request,
-        run=opened.path,
-        scores=path,
-    )
+    with locked(directory, "scoring"):
+        refuse_to_overwrite(path, request, force=force)
+        remove_leftovers(directory, below=False)
+        own = opened.source()
+        total = len(calibration) + len(source)
+        model = Model(opened.denoiser(), opened.codec(), opened.modality, opened.schema, opened.config.noise.sigma_data)
+        scorer = CalibratedScorer(model, family=family, condition=condition, seed=seed)
+        embedder = opened.modality.embedder(opened.schema, seed=seed)
+        telling = _telling(progress, 0, total)
+        kept, kept_calibration, odd, taken = opened.split.train, calibration, np.empty(0, dtype=np.int64), None
+        scorer.fit(own, train=kept, calibration=kept_calibration, embedder=embedder, progress=telling)
+        if contamination == "auto":
+            kept, kept_calibration, odd = uncontaminated(scorer, own, kept, calibration, seed=seed)
+            if len(odd):
+                scorer.fit(own, train=kept, calibration=kept_calibration, embedder=embedder, progress=telling)
+        if alpha is not None:
+            check_alpha(alpha, scorer.calibration_size)
+        column = scorer.column(method)
+        judge = label_judge(model, scorer, own, kept_calibration) if label_errors else None
+        seen = Overlap.of(own, {part: getattr(opened.split, part) for part in _SPLITS}, model.vectors)
+        telling = _telling(progress, len(calibration), total)
+        columns, oddest = score_records(scorer, source, truth, column, seen, telling, judge=judge)
+        table = assemble(columns, scorer, column, truth, q=q, alpha=alpha)
+        if contamination == "auto":
+            trimmed = np.setdiff1d(calibration, kept_calibration)
+            taken = effect_of_trimming(scorer, own, trimmed, odd, table, column=column, q=q, alpha=alpha)
+        unseen = np.setdiff1d(opened.split.holdout, calibration)
+        normals = check_calibration(scorer, own, unseen, column)
+        summary = _summary(table, scorer, truth, column=column, seed=seed, unseen=normals)
+        oddest = with_channels(scorer, oddest)
+        blocks_note = describe_blocks(len(scorer.blocks), scorer.calibration_size)
+        notes = (calibration_note, blocks_note, truth.note, *source.notes)
+        summary = replace(
+            summary,
+            data=name,
+            q=q,
+            alpha=alpha,
+            condition=condition,
+            oddest=tuple(with_p(item, table) for item in oddest),
+            suspects=suspects(table, q) if judge is not None else None,
+            contamination=taken,
+            notes=tuple(note for note in notes if note),
+        )
+        remove(directory / "score.json")  # where it is, everything beside it belongs together
+        write_table(path, table, request)
+        report, facts = score_report.write(
+            directory,
+            summary,
+            modality=opened.modality,
+            schema=opened.schema,
+            request=request,
+            run=opened.path,
+            scores=path,
+        )
     ours = None if summary.rankings is None else summary.rankings[column]
     return ScoreResult(
         path=path,

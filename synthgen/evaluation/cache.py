@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save_file
 from synthgen import __version__
 from synthgen.api import Records
 from synthgen.errors import StorageError
-from synthgen.io.atomic import atomic_file
+from synthgen.io.atomic import atomic_file, remove_leftovers
 
 __all__ = ["Cache", "content_hash"]
 
@@ -93,9 +93,13 @@ class Cache:
         return self._live[key]
 
     def prune(self) -> None:
-        """Remove the files that were used longest ago, beyond a gibibyte."""
+        """Remove the files that were used longest ago, beyond a gibibyte, and what a killed process had begun.
+
+        Another process that loses an unfinished file to this keeps one result less.
+        """
         if self._directory is None or not self._directory.is_dir():
             return
+        remove_leftovers(self._directory)
         files = sorted(self._directory.glob("*.safetensors"), key=lambda path: path.stat().st_mtime, reverse=True)
         total = 0
         for path in files:

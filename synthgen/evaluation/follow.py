@@ -23,7 +23,8 @@ from synthgen.evaluation.calibration import check_alpha
 from synthgen.evaluation.incoming import Arrivals, Incoming, incoming
 from synthgen.evaluation.score_request import calibration_positions
 from synthgen.evaluation.scorer import CalibratedScorer, Method, Model
-from synthgen.io.atomic import make_directory, write_text
+from synthgen.io.atomic import remove_leftovers, write_text
+from synthgen.io.lock import locked
 
 if TYPE_CHECKING:
     from synthgen.evaluation.denoising import ScoringCondition
@@ -77,6 +78,7 @@ def follow(
     Raises:
         UsageError: the calibration records cannot resolve `alpha`, or `out` holds the scores of another request.
         DataError: there is nothing at `data`.
+        StorageError: another process is writing to `out`, or it cannot be written.
     """
     if batch < 1:
         raise UsageError(f"a micro-batch holds at least one record, not {batch}")
@@ -84,15 +86,16 @@ def follow(
     check_alpha(alpha, len(calibration))
     request = {"run": run.fingerprint, "data": data, "alpha": alpha, "method": method, "family": family,
                "condition": condition, "seed": seed}  # fmt: skip
-    make_directory(out)
-    state = _State.open(out, request)
-    model = Model(run.denoiser(), run.codec(), run.modality, run.schema, run.config.noise.sigma_data)
-    scorer = CalibratedScorer(model, family=family, condition=condition, seed=seed).fit(
-        run.source(), train=run.split.train, calibration=calibration
-    )
-    check_alpha(alpha, scorer.calibration_size)
-    with contextlib.closing(incoming(data, run.schema, run.config.data, state.place, settle=settle)) as stream:
-        return _until_it_ends(stream, scorer, method, state, alpha=alpha, batch=batch, idle=idle, progress=progress)
+    with locked(out, "scoring"):
+        remove_leftovers(out, below=False)
+        state = _State.open(out, request)
+        model = Model(run.denoiser(), run.codec(), run.modality, run.schema, run.config.noise.sigma_data)
+        scorer = CalibratedScorer(model, family=family, condition=condition, seed=seed).fit(
+            run.source(), train=run.split.train, calibration=calibration
+        )
+        check_alpha(alpha, scorer.calibration_size)
+        with contextlib.closing(incoming(data, run.schema, run.config.data, state.place, settle=settle)) as stream:
+            return _until_it_ends(stream, scorer, method, state, alpha=alpha, batch=batch, idle=idle, progress=progress)
 
 
 def _until_it_ends(
@@ -148,6 +151,7 @@ class _State:
             int(kept.get(name, 0)) for name in ("records", "flagged", "errors")
         )
         self._length = int(kept.get("bytes", 0))
+        self._keep()  # before there is anything to take up
         with self._scores.open("ab") as scores:
             scores.truncate(self._length)  # lines of a batch whose place was not written any more
 
@@ -182,6 +186,9 @@ class _State:
         self.records += sum("error" not in line for line in lines)
         self._errors += sum("error" in line for line in lines)
         self._flagged += sum(bool(line.get("flagged")) for line in lines)
+        self._keep()
+
+    def _keep(self) -> None:
         kept = {"request": self._request, "place": self.place, "bytes": self._length, "records": self.records,
                 "flagged": self._flagged, "errors": self._errors}  # fmt: skip
         write_text(self._file, json.dumps(kept, indent=2) + "\n")

@@ -19,7 +19,7 @@ from synthgen.evaluation.catalogue import describe
 from synthgen.evaluation.figures import Picture
 from synthgen.evaluation.metric import jsonable
 from synthgen.evaluation.presentation import Finding, cell, classes_of, contest, mood, sections_of
-from synthgen.io.atomic import write_text
+from synthgen.io.atomic import remove, write_text
 
 __all__ = ["markdown", "render", "versions", "write"]
 
@@ -32,7 +32,7 @@ def write(
     training: Sequence[Picture],
     config: RunConfig,
 ) -> None:
-    """Write the three files, each atomically.
+    """Write the three files, each atomically; where `report.json` is, which comes last, all are of one evaluation.
 
     Args:
         directory: made when missing.
@@ -45,9 +45,11 @@ def write(
         StorageError: the directory cannot be written.
     """
     text = json.dumps(jsonable(facts), indent=2, ensure_ascii=False, allow_nan=False)
-    write_text(directory / "report.json", text + "\n")
+    page = render(facts, findings=findings, training=training, config=config)
+    remove(directory / "report.json")
     write_text(directory / "report.md", markdown(facts, findings))
-    write_text(directory / "report.html", render(facts, findings=findings, training=training, config=config))
+    write_text(directory / "report.html", page)
+    write_text(directory / "report.json", text + "\n")
 
 
 def versions() -> dict[str, str]:

@@ -23,6 +23,8 @@ from synthgen.evaluation.metric import MetricRow
 from synthgen.evaluation.presentation import Finding
 from synthgen.evaluation.verdict import answer, sentences
 from synthgen.io import notebook
+from synthgen.io.atomic import remove_leftovers
+from synthgen.io.lock import locked
 
 if TYPE_CHECKING:
     from synthgen.api import Modality
@@ -127,6 +129,7 @@ def evaluate(
     Raises:
         UsageError: an unknown judge, or metric in `fail_under`, before any work; a data set given twice; fast and full.
         RunError: the run cannot be read, or its training data has moved.
+        StorageError: another process is writing this report, or it cannot be written.
         GateError: a limit was not met; the report is written all the same.
     """
     from synthgen.io.run import Run
@@ -148,28 +151,31 @@ def evaluate(
     judges = seeds or spending.seeds
     work = expected_work(seeds=judges, shares=len(spending.shares), curve=spending.curve)
     clock = Clock(progress or (lambda event: None), work * len(sets))
-    cache = Cache(opened.path / "cache")
-    findings: list[Finding] = []
-    beside: Material | None = None
-    for path in sets:
-        clock.begin("reading", 1)
-        material = gather(opened, path, real=None if real is None else str(real), limit=spending.records, beside=beside)
-        beside = material
-        findings.append(_finding(opened, modality, material, limits, judges, spending, cache, clock))
-    cache.prune()
-    clock.begin("writing", 0)
     directory = opened.path / "report" if out is None else Path(out)
-    provenance = _provenance(
-        opened,
-        beside,
-        seeds=judges,
-        effort=spending.name,
-        synthetic=[path for path in sets if path],
-        real=real,
-        judge=judge,
-    )
-    facts = _facts(opened, findings, provenance, seconds=time.perf_counter() - clock.started)
-    page.write(directory, facts, findings=findings, training=training_pictures(opened), config=opened.config)
+    with locked(directory, "evaluating"):
+        remove_leftovers(directory, below=False)
+        cache = Cache(opened.path / "cache")
+        findings: list[Finding] = []
+        beside: Material | None = None
+        for path in sets:
+            clock.begin("reading", 1)
+            other = None if real is None else str(real)
+            material = gather(opened, path, real=other, limit=spending.records, beside=beside)
+            beside = material
+            findings.append(_finding(opened, modality, material, limits, judges, spending, cache, clock))
+        cache.prune()
+        clock.begin("writing", 0)
+        provenance = _provenance(
+            opened,
+            beside,
+            seeds=judges,
+            effort=spending.name,
+            synthetic=[path for path in sets if path],
+            real=real,
+            judge=judge,
+        )
+        facts = _facts(opened, findings, provenance, seconds=time.perf_counter() - clock.started)
+        page.write(directory, facts, findings=findings, training=training_pictures(opened), config=opened.config)
     report = Report(directory, facts, tuple(row for finding in findings for row in finding.rows))
     raise_unmet(facts["gates"], report.html)
     return report

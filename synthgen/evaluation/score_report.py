@@ -22,7 +22,7 @@ from synthgen.evaluation.calibration import smallest_p
 from synthgen.evaluation.metric import jsonable
 from synthgen.evaluation.ranking import Ranking
 from synthgen.evaluation.score_verdict import OURS, TITLES, Oddity, Summary, verdict
-from synthgen.io.atomic import write_bytes, write_text
+from synthgen.io.atomic import make_directory, remove_leftovers, write_bytes, write_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,6 +95,8 @@ def write(
         The page's path, and what the JSON holds.
     """
     page = directory / "score.html"
+    make_directory(directory / "maps")
+    remove_leftovers(directory / "maps", below=False)
     pictures = []
     for item in summary.oddest:
         png = _picture(item, summary, modality, schema)

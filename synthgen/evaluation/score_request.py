@@ -11,6 +11,7 @@ import numpy as np
 
 from synthgen.data.opening import open_alike
 from synthgen.errors import UsageError
+from synthgen.evaluation.score_table import request_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,15 +60,11 @@ def destination(run: Run, name: str, out: Path | str | None) -> tuple[Path, Path
     return (place, place.parent) if place.suffix == ".parquet" else (place / "scores.parquet", place)
 
 
-def refuse_to_overwrite(path: Path, directory: Path, request: Mapping[str, Any], *, force: bool) -> None:
+def refuse_to_overwrite(path: Path, request: Mapping[str, Any], *, force: bool) -> None:
     """The same request may replace its own results; anything else stays."""
     if force or not path.exists():
         return
-    try:
-        before = json.loads((directory / "score.json").read_text(encoding="utf-8"))["request"]
-    except (OSError, ValueError, KeyError, TypeError):
-        before = None
-    if before != request:
+    if request_of(path) != json.loads(json.dumps(request)):
         raise UsageError(
             f"{path} holds the scores of another request", hint="Choose another --out, or delete it first."
         )

@@ -23,6 +23,7 @@ __all__ = [
     "atomic_file",
     "make_directory",
     "read_text",
+    "remove",
     "remove_leftovers",
     "sha256_of",
     "write_bytes",
@@ -110,9 +111,24 @@ def written(directory: Path, path: Path, records: int) -> WrittenFile:
     return WrittenFile(path.relative_to(directory).as_posix(), sha256_of(path), path.stat().st_size, records)
 
 
-def remove_leftovers(directory: Path) -> int:
-    """Delete what interrupted writers left below `directory`; returns how many files."""
-    leftovers = list(directory.rglob(f"{TEMPORARY}*"))
+def remove(path: Path) -> None:
+    """Delete a file, if it is there, for good: a crash afterwards does not bring it back.
+
+    Raises:
+        StorageError: it cannot be deleted.
+    """
+    try:
+        path.unlink()
+        _sync_directory(path.parent)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _storage_error(path, error) from error
+
+
+def remove_leftovers(directory: Path, *, below: bool = True) -> int:
+    """Delete what interrupted writers left in `directory` and `below` it; returns how many files."""
+    leftovers = list(directory.rglob(f"{TEMPORARY}*") if below else directory.glob(f"{TEMPORARY}*"))
     for leftover in leftovers:
         leftover.unlink(missing_ok=True)
     return len(leftovers)

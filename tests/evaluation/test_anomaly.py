@@ -14,6 +14,7 @@ from synthgen.config import DataConfig
 from synthgen.data.opening import open_source
 from synthgen.errors import DataError, UsageError
 from synthgen.evaluation.anomaly import score
+from synthgen.evaluation.score_table import request_of
 from synthgen.evaluation.scorer import Scale, pieces
 from synthgen.training import train
 
@@ -120,6 +121,15 @@ def test_the_same_request_gives_the_same_bytes_again_and_another_one_is_kept_out
     with pytest.raises(UsageError, match="scores of another request"):
         score(run, data, out=result.path.parent, seed=1)
     assert result.path.read_bytes() == before
+
+
+def test_a_table_says_whose_it_is_before_there_is_a_score_json(run, data, result, tmp_path):
+    (tmp_path / "scores.parquet").write_bytes(result.path.read_bytes())  # all that a killed process had written
+    assert request_of(tmp_path / "scores.parquet") == result.json["request"]
+    with pytest.raises(UsageError, match="scores of another request"):
+        score(run, data, out=tmp_path, alpha=0.05)
+    pd.DataFrame({"score": [1.0]}).to_parquet(tmp_path / "scores.parquet")
+    assert request_of(tmp_path / "scores.parquet") is None
 
 
 def test_alpha_that_cannot_be_resolved_is_refused_before_anything_is_written(run, data, tmp_path):

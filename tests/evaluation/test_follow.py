@@ -14,6 +14,7 @@ from synthgen.config import DataConfig
 from synthgen.errors import DataError, UsageError
 from synthgen.evaluation.follow import follow
 from synthgen.evaluation.incoming import incoming
+from synthgen.evaluation.scorer import CalibratedScorer
 
 OVERRIDES = {"train": {"samples": 6_000}, "network": {"width": 32, "blocks": 1}, "optim": {"batch_size": 64}}
 
@@ -108,6 +109,19 @@ def test_a_batch_never_holds_more_records_than_asked_for(run, tmp_path):
         sizes.append(len(arrived.records))
     assert sum(sizes) == 500
     assert max(sizes) == 7
+
+
+def test_one_that_was_stopped_before_its_first_record_goes_on(run, tmp_path, monkeypatch):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    path, out = tmp_path / "sensor.csv", tmp_path / "out"
+    path.write_text("1,0,0\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(CalibratedScorer, "fit", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            follow(run, str(path), out=out, idle=0)
+    assert follow(run, str(path), out=out, idle=0).records == 1
 
 
 def test_alpha_another_request_and_a_missing_path_are_refused(run, tmp_path):

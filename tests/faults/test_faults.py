@@ -17,6 +17,8 @@ import torch
 
 from synthgen.config import merge
 from synthgen.errors import DataError, RunError, StorageError, SynthgenError, TrainingError
+from synthgen.evaluation import evaluate
+from synthgen.evaluation.anomaly import score
 from synthgen.generation import generate, verify
 from synthgen.generation.pool import in_processes
 from synthgen.io.lock import locked
@@ -99,8 +101,9 @@ def test_two_commands_on_one_directory_do_not_meet(tiny_run, tiny_overrides, tmp
     held = f"in use by process {os.getpid()}"
     with locked(tmp_path / "r", "something else"), pytest.raises(StorageError, match=held):
         train(tiny_overrides, out=tmp_path / "r")
-    with locked(tmp_path / "d", "something else"), pytest.raises(StorageError, match=held):
-        generate(tiny_run, n=4, out=tmp_path / "d")
+    for work in (partial(generate, n=4), evaluate, score):
+        with locked(tmp_path / "d", "something else"), pytest.raises(StorageError, match=held):
+            work(tiny_run, out=tmp_path / "d")
 
 
 def test_a_clock_that_jumps_changes_no_byte(tiny_run, tmp_path, monkeypatch):
