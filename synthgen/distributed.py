@@ -15,7 +15,7 @@ import contextlib
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -110,6 +110,14 @@ class Ranks:
         whole[self.rows(count)] = own.to(whole)
         dist.all_reduce(whole)  # each place is 0 in all processes but one, so the sum is exact
         return whole.to(own.dtype).cpu()
+
+    def average(self, parameters: Iterable[Tensor]) -> None:
+        """Make each gradient the mean of the processes' own."""
+        if self.size > 1:
+            for parameter in parameters:
+                gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+                dist.all_reduce(gradient)
+                parameter.grad = gradient.div_(self.size)
 
     def wait(self) -> None:
         """Until every process is here."""

@@ -21,6 +21,7 @@ __all__ = [
     "Guarantee",
     "plan_guarantee",
     "refuse_batch_statistics",
+    "refuse_company",
     "refuse_what_breaks_privacy",
     "wants_privacy",
 ]
@@ -122,6 +123,30 @@ def wants_privacy(overrides: Mapping[str, Any]) -> bool:
                 f"train.{key} without train.dp_epsilon guarantees nothing", hint="Add --dp-epsilon, or leave it out."
             )
     return False
+
+
+def refuse_company(overrides: Mapping[str, Any], *, others: bool, processes: int) -> None:
+    """Refuse what a private training cannot be told together with.
+
+    Args:
+        overrides: the user's own choices.
+        others: whether weights of another run were given.
+        processes: of the launch.
+
+    Raises:
+        ConfigError: other weights, pictures made from another run's, or several processes.
+    """
+    if others:
+        raise ConfigError(
+            "differential privacy starts from fresh weights: those of another run may hold the same records"
+        )
+    if dict(overrides.get("train", {})).get("upsample_from"):
+        raise ConfigError(
+            "differential privacy does not cover pictures that are made from those of another run",
+            hint="Leave train.upsample_from away.",
+        )
+    if processes > 1:
+        raise ConfigError("training with differential privacy is one process", hint="Start it without torchrun.")
 
 
 def refuse_what_breaks_privacy(config: RunConfig) -> None:

@@ -10,7 +10,7 @@ groups of channels, they may have noise levels of their own, see `synthgen.diffu
 
 With `optim.accumulate` the batch goes through the network in parts whose gradients add up: everything is drawn for the
 whole batch first, so the step is the same (dropout draws its masks part by part). Several processes
-(`synthgen.distributed`) share a batch in the same manner.
+(`synthgen.distributed`) share a batch in the same manner; see `synthgen.training.gradients`.
 
 Time is counted in records seen. All random numbers of a step come from (seed, step).
 """
@@ -35,18 +35,19 @@ from synthgen.diffusion.guidance import blurred, drop, without
 from synthgen.diffusion.levels import CLEAN, LEVELS, by_channel, draw_levels
 from synthgen.diffusion.loss import DenoisingLoss
 from synthgen.distributed import Ranks
-from synthgen.errors import ConfigError, TrainingError, is_out_of_memory
+from synthgen.errors import ConfigError, TrainingError
 from synthgen.nn.context import CONTEXT, draw_given, told
 from synthgen.nn.ema import PowerEma
 from synthgen.nn.sharded import fill, whole
 from synthgen.seeding import derive_seed
 from synthgen.training.draw import Draw, Objective, TrainingData
+from synthgen.training.gradients import Gradients
 from synthgen.training.instability import GradientWatch
 from synthgen.training.monitor import adaptive_density, draw_sigma
 from synthgen.training.noise_scale import NoiseScale
 from synthgen.training.objective import loss_weight
 from synthgen.training.optim import build_optimizer, rate_factor
-from synthgen.training.precision import autocast, loss_scaler
+from synthgen.training.precision import loss_scaler
 from synthgen.training.state import optimizer_tensors, restore_optimizer
 
 __all__ = ["Step", "Trainer"]
@@ -117,7 +118,8 @@ class Trainer:
             groups=denoiser.groups,
         ).to(device)
         self.adaptive = adaptive_density(config.noise) if config.noise.adaptive else None
-        self._objective = self.ranks.together(Objective(denoiser, self.loss), config.train.sharding)
+        own = Objective(denoiser, self.loss)
+        shared = self.ranks.together(own, config.train.sharding)
         self.optimizer = build_optimizer([denoiser.network, self.loss], config.optim)
         self.scaler = loss_scaler(device)
         self.ema = PowerEma(denoiser.network, config.ema.widths)
@@ -127,8 +129,15 @@ class Trainer:
                 f"{self.ranks.size} processes cannot share a batch of {self.batch_size}",
                 hint="Start fewer processes, or set a larger optim.batch_size.",
             )
-        self.parts = config.optim.accumulate  # that a batch goes through the network in; more once memory has run out
-        self._remark = ""
+        self.gradients = Gradients(
+            own,
+            shared,
+            self.optimizer,
+            self.ranks,
+            device,
+            parts=config.optim.accumulate,
+            alone=config.train.sharding == "ddp",
+        )
         self.step_index = 0
         self.samples = 0
         self.seconds = 0.0
@@ -165,8 +174,7 @@ class Trainer:
             batch = self.data.step(self.samples, self.batch_size, self.progress)
             self.waited += time.perf_counter() - started
             loss, norm, seen = self._gradients(batch, self.precision)
-            message, z = self._remark, 0.0
-            self._remark = ""
+            message, z = self.gradients.remark(), 0.0
             self.samples += self.batch_size
             if math.isfinite(loss) and math.isfinite(norm):
                 self.bad_in_a_row = 0
@@ -206,7 +214,7 @@ class Trainer:
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         independent = self.config.noise.model_copy(update={"stratified": False})
         precision = "fp32" if self.precision == "fp16" else self.precision
-        groups = []
+        groups, parts = [], -(-self.gradients.parts * self.ranks.size // _PARTS)
         for index in range(batches):
             batch = self.data.step(self.samples + index * self.batch_size, part * _PARTS, self.progress)
             seed = derive_seed(self.config.train.seed, "noise-scale", step=self.step_index * 1024 + index)
@@ -214,7 +222,7 @@ class Trainer:
             squares, mean = [], [torch.zeros_like(p) for p in parameters]
             for one in draw.parts(_PARTS):
                 self.optimizer.zero_grad(set_to_none=False)
-                self._backward(one, seed, precision, parts=1, count=len(one.x) * self.ranks.size)
+                self.gradients.add(one, seed, precision, self.scaler, parts=parts, count=len(one.x) * self.ranks.size)
                 gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
                 squares.append(_square(gradients))
                 torch._foreach_add_(mean, gradients, alpha=1 / _PARTS)
@@ -242,7 +250,7 @@ class Trainer:
         counters |= {
             "watch": asdict(self.watch),
             "noise_scale": asdict(self.noise_scale),
-            "parts": self.parts,
+            "parts": self.gradients.parts,
             "scaler": self.scaler.state_dict(),
         }
         return tensors, counters
@@ -260,7 +268,7 @@ class Trainer:
             self.adaptive.load_state_dict(tensors["adaptive"])
         for name in _COUNTERS:
             setattr(self, name, counters[name])
-        self.parts = counters.get("parts", self.parts)
+        self.gradients.parts = max(self.gradients.parts, counters.get("parts", 1))
         self.watch = GradientWatch(**counters["watch"])
         self.noise_scale = NoiseScale(**counters["noise_scale"])
         self.scaler.load_state_dict(counters["scaler"])
@@ -281,8 +289,7 @@ class Trainer:
         own = draw.rows(ranks.rows(len(draw.x))) if ranks.size > 1 else draw
         if not ranks.leads:  # dropout's masks differ from process to process
             seed = derive_seed(self.config.train.seed, f"step of process {ranks.rank}", step=self.step_index)
-        self.optimizer.zero_grad(set_to_none=True)
-        errors = ranks.joined(self._fitting(own, seed, precision, count=len(draw.x)), len(draw.x))
+        errors = ranks.joined(self.gradients.of(own, seed, precision, self.scaler, count=len(draw.x)), len(draw.x))
         if precision == "fp16":
             self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(
@@ -327,44 +334,6 @@ class Trainer:
         """Share of the noise levels in use, from the highest down (Kim et al. 2024, arXiv:2403.10348)."""
         share = self.config.train.noise_curriculum
         return 1.0 if share == 0 else min(1.0, _FIRST_LEVELS + (1 - _FIRST_LEVELS) * self.progress / share)
-
-    def _fitting(self, draw: Draw, seed: int, precision: str, *, count: int) -> Tensor:
-        """See `_backward`; where memory does not suffice, again in twice as many parts. Several processes end."""
-        while True:
-            try:
-                return self._backward(draw, seed, precision, parts=self.parts, count=count)
-            except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error) or self.parts >= len(draw.x) or self.ranks.size > 1:
-                    raise
-            self.parts *= 2
-            self.optimizer.zero_grad(set_to_none=True)
-            torch.cuda.empty_cache()
-            self._remark = f"out of memory: batches go through the network in {self.parts} parts from here on"
-
-    def _backward(self, draw: Draw, seed: int, precision: str, *, parts: int, count: int) -> Tensor:
-        """Add the gradient of the mean loss; each error without the learned weight, as held-out losses are, `(B,)`.
-
-        Args:
-            draw: this process's rows.
-            seed: of dropout.
-            precision: see `Trainer`.
-            parts: that go through the network one after the other.
-            count: records over which the mean is taken, in all processes.
-        """
-        errors = []
-        cuda = [self.device.index or 0] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=cuda):  # dropout draws from the global generator
-            torch.manual_seed(seed)
-            pieces = list(draw.parts(parts)) if parts > 1 else [draw]
-            for part in pieces:
-                share = len(part.x) * self.ranks.size / count  # gradients are averaged over the processes
-                with self.ranks.accumulating(self._objective, last=part is pieces[-1]):
-                    with autocast(self.device, precision):
-                        loss, error = self._objective(part, self.device)
-                    loss = loss if share == 1 else loss * share
-                    (self.scaler.scale(loss) if precision == "fp16" else loss).backward()
-                errors.append(error.cpu())
-        return torch.cat(errors)
 
     def _after_bad_step(self) -> str:
         self.skipped += 1

@@ -15,8 +15,11 @@ from synthgen.config import resolve
 from synthgen.errors import RunError, UsageError
 from synthgen.io.lock import OWNER
 from synthgen.io.run import read_facts
+from synthgen.training.state import PARTS
 
 __all__ = ["clear", "place"]
+
+_NOTES = (OWNER, "state", PARTS)
 
 
 def place(request: Mapping[str, Any], out: Path | None, *, resume: bool, force: bool) -> Path:
@@ -32,7 +35,7 @@ def place(request: Mapping[str, Any], out: Path | None, *, resume: bool, force: 
         UsageError: something else stands at `out`.
     """
     if out is not None:
-        if not force and out.exists() and any(p.name != OWNER for p in (out.iterdir() if out.is_dir() else [out])):
+        if not force and out.exists() and not _is_free(out):
             if not (out / "run.json").exists():
                 raise UsageError(f"{out} exists and is not a run", hint="Choose another --out.")
             if not resume:
@@ -49,6 +52,11 @@ def place(request: Mapping[str, Any], out: Path | None, *, resume: bool, force: 
             if facts["status"] != "finished" and facts.get("request") == json.loads(json.dumps(request)):
                 return newest
     return Path("runs") / f"{stem}-{max(existing, default=0) + 1}"
+
+
+def _is_free(out: Path) -> bool:
+    """Whether it is a directory with nothing in it but notes of a training that has not begun."""
+    return out.is_dir() and all(path.relative_to(out).as_posix() in _NOTES for path in out.rglob("*"))
 
 
 def clear(out: Path) -> None:

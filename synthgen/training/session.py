@@ -36,7 +36,8 @@ from synthgen.training.averages import Averages
 from synthgen.training.choosing import choose
 from synthgen.training.continuing import Forgetting
 from synthgen.training.events import Events, Progress, stop_requested
-from synthgen.training.guarantee import wants_privacy
+from synthgen.training.gradients import OutOfMemory
+from synthgen.training.guarantee import refuse_company, wants_privacy
 from synthgen.training.keeping import Kept
 from synthgen.training.loop import Step, Trainer
 from synthgen.training.monitor import noise_profile
@@ -46,7 +47,7 @@ from synthgen.training.prepare import Prepared, prepare
 from synthgen.training.private import train_privately
 from synthgen.training.regularisation import sentence
 from synthgen.training.starting import adapt, check_sharding, freeze, take_weights
-from synthgen.training.state import load_checkpoint, save_checkpoint, settled_before
+from synthgen.training.state import load_checkpoint, note_parts, noted_parts, save_checkpoint, settled_before
 from synthgen.training.watching import Watching, remarks
 
 __all__ = ["run_training"]
@@ -98,17 +99,7 @@ def _train_in(
         if facts["status"] == "finished":
             return Run.open(path)
     if wants_privacy(overrides):
-        if init is not None or continued is not None:
-            raise ConfigError(
-                "differential privacy starts from fresh weights: those of another run may hold the same records"
-            )
-        if dict(overrides.get("train", {})).get("upsample_from"):
-            raise ConfigError(
-                "differential privacy does not cover pictures that are made from those of another run",
-                hint="Leave train.upsample_from away.",
-            )
-        if ranks.size > 1:
-            raise ConfigError("training with differential privacy is one process", hint="Start it without torchrun.")
+        refuse_company(overrides, others=init is not None or continued is not None, processes=ranks.size)
         return train_privately(path, request, overrides, progress)
     begun = ranks.first(lambda: settled_before(path))
     asked = overrides if begun is None else begun
@@ -117,10 +108,14 @@ def _train_in(
     if start is not None:  # its network reads what is given and several noise levels, or does not
         noise = {name: getattr(start.config.noise, name) for name in ("independent", "clean", "covariance")}
         asked = merge({"train": {"context": start.config.train.context}, "noise": noise}, asked)
-    session = _Session(path, request, prepare(asked, old), start, progress, ranks)
-    if begun is None and not {"samples", "minutes"} & dict(overrides.get("train", {})).keys():
-        session.shorten_default_budget()
-    return session.run()
+    try:
+        session = _Session(path, request, prepare(asked, old), start, progress, ranks)
+        if begun is None and not {"samples", "minutes"} & dict(overrides.get("train", {})).keys():
+            session.shorten_default_budget()
+        return session.run()
+    except OutOfMemory as error:
+        note_parts(path, error.parts)
+        raise
 
 
 class _Session:
@@ -183,6 +178,7 @@ class _Session:
             augmentation=augmentation_of(self.config, prepared.schema),
             ranks=ranks,
         )
+        self.trainer.gradients.parts = max(self.trainer.gradients.parts, noted_parts(path))
         self.kept = Kept(self.config.ema, self.trainer.ema)
         self.watching = Watching(prepared, self.trainer, average, path, record=self._row, note=self._note)
         self.averages = Averages(path, self.trainer.ema, snapshots=self.config.ema.snapshots, ranks=ranks)
@@ -345,7 +341,7 @@ class _Session:
             "ended": ended,
             "samples": self.trainer.samples,
             "seconds": round(self.trainer.seconds, 2),
-            "parts": self.trainer.parts,
+            "parts": self.trainer.gradients.parts,
             "waited_for_data": round(self.trainer.waited, 2),
             "skipped_steps": self.trainer.skipped,
             "rollbacks": self.trainer.rollbacks,

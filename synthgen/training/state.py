@@ -16,12 +16,21 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from synthgen.errors import RunError
-from synthgen.io.atomic import atomic_file, read_text
+from synthgen.io.atomic import atomic_file, read_text, write_text
 from synthgen.nn.sharded import as_parts_of
 
-__all__ = ["load_checkpoint", "optimizer_tensors", "restore_optimizer", "save_checkpoint", "settled_before"]
+__all__ = [
+    "load_checkpoint",
+    "note_parts",
+    "noted_parts",
+    "optimizer_tensors",
+    "restore_optimizer",
+    "save_checkpoint",
+    "settled_before",
+]
 
 _FILE = "state/checkpoint.safetensors"
+PARTS = "state/parts.json"
 
 
 def save_checkpoint(run: Path, groups: dict[str, dict[str, torch.Tensor]], facts: dict[str, Any]) -> None:
@@ -83,6 +92,19 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch
         index, _, key = name.partition(".")
         state.setdefault(int(index), {})[key] = as_parts_of(tensor, parameters[int(index)])
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def note_parts(run: Path, parts: int) -> None:
+    """Note that batches of this run go through the network in so many parts, where no checkpoint can say it."""
+    write_text(run / PARTS, json.dumps({"parts": parts}))
+
+
+def noted_parts(run: Path) -> int:
+    """What was noted; 1 without a note."""
+    try:
+        return max(1, int(json.loads(read_text(run / PARTS))["parts"]))
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return 1
 
 
 def settled_before(path: Path) -> dict[str, Any] | None:

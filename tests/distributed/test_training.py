@@ -33,8 +33,23 @@ import json, os, signal, socket, sys, time
 import synthgen.training.session, synthgen_image.modality, torch.distributed.fsdp
 from synthgen.cli.failures import explain
 from synthgen.training import train
+from synthgen.training.draw import Objective
 
-def work(rank, size, port, asked, out):
+def starve(most, after):
+    # no memory for more than so many records at a time, from this step on
+    forward, seen = Objective.forward, []
+
+    def hungry(self, part, device):
+        seen.append(len(part.x))
+        if len(seen) > after and len(part.x) > most:
+            raise MemoryError("an allocation failed")
+        return forward(self, part, device)
+
+    Objective.forward = hungry
+
+def work(rank, size, port, asked, out, hungry):
+    if hungry and rank == hungry["rank"]:
+        starve(hungry["most"], hungry["after"])
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
     try:
         train(asked, out=out)
@@ -53,7 +68,7 @@ for line in sys.stdin:
     for rank in range(task["size"]):
         child = os.fork()
         if child == 0:
-            os._exit(work(rank, task["size"], port, task["asked"], task["out"]))
+            os._exit(work(rank, task["size"], port, task["asked"], task["out"], task["hungry"]))
         children.append(child)
     if task["signal"] is not None:
         while not os.path.exists(os.path.join(task["out"], "state", "checkpoint.safetensors")):
@@ -78,10 +93,17 @@ class Launcher:
         )
 
     def __call__(
-        self, asked: dict[str, Any], out: Path, size: int, *, send: signal.Signals | None = None, to: int = 0
+        self,
+        asked: dict[str, Any],
+        out: Path,
+        size: int,
+        *,
+        send: signal.Signals | None = None,
+        to: int = 0,
+        hungry: dict[str, int] | None = None,
     ) -> list[int]:
-        """Exit codes; `send` reaches process `to` once there is a checkpoint."""
-        task = {"asked": asked, "out": str(out), "size": size, "signal": send, "rank": to}
+        """Exit codes; `send` reaches process `to` once there is a checkpoint; `hungry`: which one lacks memory."""
+        task = {"asked": asked, "out": str(out), "size": size, "signal": send, "rank": to, "hungry": hungry}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(task) + "\n")
@@ -151,6 +173,38 @@ def test_a_killed_process_ends_the_others_with_a_sentence_and_costs_nothing(laun
     assert "process 1 of 2 lost the others" in launch.log.read_text()
     assert launch(asked, tmp_path / "run", 2) == [0, 0]
     assert farthest(alone, Run.open(tmp_path / "run")) < TOLERANCE
+
+
+def test_one_process_without_memory_makes_all_take_smaller_parts(launch, asked, alone, tmp_path):
+    whole = merge(asked, {"optim": {"accumulate": 1}})
+    assert launch(whole, tmp_path / "run", 2, hungry={"rank": 1, "most": 5, "after": 0}) == [0, 0]
+    run = Run.open(tmp_path / "run")
+    assert run.facts["parts"] == 4
+    assert [row["text"] for row in run.history() if "out of memory" in row.get("text", "")] == [
+        "out of memory: batches go through the network in 4 parts from here on"
+    ]
+    assert farthest(alone, run) < TOLERANCE
+
+
+@pytest.mark.parametrize(("sharding", "after"), [("ddp", 6), ("fsdp", 0), ("fsdp", 6)])
+def test_where_the_others_cannot_wait_the_same_command_goes_on_in_smaller_parts(
+    sharding, after, launch, asked, alone, tmp_path
+):
+    asked = merge(asked, {"optim": {"accumulate": 1}, "train": {"sharding": sharding}})
+    lacking = {"rank": 1, "most": 12, "after": after}
+    assert launch(asked, tmp_path / "run", 2, hungry=lacking) == [1, 1]
+    assert "process 1 of 2 ran out of memory" in launch.log.read_text()
+    assert launch(asked, tmp_path / "run", 2, hungry=lacking | {"after": 0}) == [0, 0]
+    run = Run.open(tmp_path / "run")
+    assert run.facts["parts"] == 2
+    assert farthest(alone, run) < TOLERANCE
+
+
+def test_memory_for_not_even_one_record_ends_all(launch, asked, tmp_path):
+    assert launch(asked, tmp_path / "run", 2, hungry={"rank": 1, "most": 0, "after": 0}) == [1, 1]
+    said = launch.log.read_text()
+    assert "out of memory in another process" in said
+    assert "an allocation failed" in said
 
 
 def test_an_error_of_one_process_is_the_same_sentence_in_all(launch, asked, tmp_path):
