@@ -1,58 +1,104 @@
-"""`kill -9` at random moments of train and generate, then the same call again: the bytes of an undisturbed one?
+"""`kill -9` at random moments of train, generate, evaluate and score, then the same call again: as if undisturbed?
 
-    python benchmarks/kill_and_resume.py --kills 100
+    python benchmarks/kill_and_resume.py                                      # 100 kills of each, about fifteen minutes
+    python benchmarks/kill_and_resume.py --only evaluate score --kills 10
 
 Each round forks a process, kills it after a random share of the undisturbed time, up to three times, starts the same
-request once more and compares every file with the undisturbed result by its SHA-256. What must differ is left out: the
-times in `run.json`, `metrics.jsonl`, `card.md`, `provenance.json` and the descriptions that quote them.
+request once more and compares every file with the undisturbed result. After each kill stands the question whether what
+was left passes for whole: where the file that is written last is there, everything must be as undisturbed.
+
+What must differ is left out: the times in `run.json`, `metrics.jsonl`, `card.md`, `provenance.json` and the
+descriptions that quote them, and the seconds and the date of a report.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
 import random
+import re
 import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from record import Recording
+from record import RESULTS, Recording
 
+from synthgen.evaluation import evaluate
+from synthgen.evaluation.anomaly import score
 from synthgen.generation import generate, verify
-from synthgen.io.atomic import sha256_of
 from synthgen.training import train
 
-OVERRIDES: dict[str, Any] = {
-    "modality": "image",
-    "network": {"width": 16, "multipliers": [1, 2], "blocks": 1},
-    "optim": {"batch_size": 32},
-    "train": {"samples": 2560, "precision": "fp32", "checkpoint_seconds": 0.05},
-    "sampling": {"steps": 4},
-}
 TIMED = {
     *("run.json", "metrics.jsonl", "card.md", "provenance.json", "README.md"),
     *("croissant.json", "manifest.json", ".owner.json"),
 }
+PART = 10  # kills after which a benchmark that is cut off goes on
+WRITTEN = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d UTC, after [\d.]+ s")
+TINY: dict[str, Any] = {
+    "modality": "vectors",
+    "network": {"width": 32, "blocks": 1},
+    "optim": {"batch_size": 32},
+    "train": {"samples": 1280, "precision": "fp32", "checkpoint_seconds": 0.001},
+    "sampling": {"steps": 4},
+}
+
+
+@dataclass(frozen=True)
+class Command:
+    """One of the four.
+
+    Args:
+        name: of the command.
+        work: does it; takes the place where results go.
+        whole: whether what lies there says of itself that it is finished.
+        sound: raises where it does not agree with itself.
+        before: what to do before each round.
+    """
+
+    name: str
+    work: Callable[[Path], Any]
+    whole: Callable[[Path], bool]
+    sound: Callable[[Path], Any] = lambda place: None
+    before: Callable[[], Any] = lambda: None
+
+
+def comparable(path: Path) -> bytes:
+    """What may not differ in a file."""
+    content = path.read_bytes()
+    if path.name == "report.json":
+        return json.dumps({key: value for key, value in json.loads(content).items() if key != "seconds"}).encode()
+    return WRITTEN.sub(b"", content) if path.name == "report.html" else content
 
 
 def digests(directory: Path) -> dict[str, str]:
-    """Hashes of the files that may not differ."""
+    """Hashes of what may not differ."""
     files = (path for path in directory.rglob("*") if path.is_file() and path.name not in TIMED)
-    return {str(path.relative_to(directory)): sha256_of(path) for path in files}
+    return {str(path.relative_to(directory)): hashlib.sha256(comparable(path)).hexdigest() for path in files}
 
 
 def in_a_child(work: Callable[[], Any], *, kill_after: float | None = None) -> bool:
     """Run `work` in a forked process; whether it finished."""
     child = os.fork()
     if child == 0:
-        os.close(1)
-        work()
-        os._exit(0)
+        try:
+            os.close(1)
+            work()
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
     if kill_after is not None:
         time.sleep(kill_after)
         os.kill(child, signal.SIGKILL)
@@ -60,62 +106,131 @@ def in_a_child(work: Callable[[], Any], *, kill_after: float | None = None) -> b
     return status == 0
 
 
-def rounds(name: str, work: Callable[[Path], Any], kills: int, place: Path, draw: random.Random) -> dict[str, Any]:
+def rounds(command: Command, kills: int, place: Path, draw: random.Random) -> dict[str, Any]:
     """Kill and resume until `kills` processes have died; how often the files came out as undisturbed."""
-    whole = place / f"{name}-whole"
+    shutil.rmtree(place / command.name, ignore_errors=True)
+    out = place / command.name
+    command.before()
     started = time.monotonic()
-    if not in_a_child(lambda: work(whole)):
-        raise SystemExit(f"the undisturbed {name} failed")
+    if not in_a_child(lambda: command.work(out)):
+        raise SystemExit(f"the undisturbed {command.name} failed")
     seconds = time.monotonic() - started
-    expected = digests(whole)
-    died = finished_before = same = done = leftovers = 0
+    expected = digests(out)
+    died = finished_before = same = done = leftovers = too_early = 0
     different: list[str] = []
     while died < kills:
-        out = place / f"{name}-{done}"
+        shutil.rmtree(out)
+        command.before()
         for _ in range(draw.randint(1, 3)):
-            if in_a_child(lambda out=out: work(out), kill_after=draw.random() * seconds):
+            if in_a_child(lambda: command.work(out), kill_after=draw.random() * seconds):
                 finished_before += 1
             else:
                 died += 1
-        if not in_a_child(lambda out=out: work(out)):
-            raise SystemExit(f"{name} did not recover in {out}")
+            too_early += command.whole(out) and digests(out) != expected
+        if not in_a_child(lambda: command.work(out)):
+            raise SystemExit(f"{command.name} did not recover in {out}")
         found = digests(out)
         same += found == expected
-        leftovers += sum(1 for _ in out.rglob(".tmp-*"))
+        leftovers += sum(1 for _ in place.rglob(".tmp-*"))
         different += sorted(key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key))
-        if verify(out).faults:
-            raise SystemExit(f"{out} does not agree with its own manifest")
-        shutil.rmtree(out)
+        command.sound(out)
         done += 1
     result = {
-        "undisturbed_seconds": seconds,
+        "undisturbed_seconds": round(seconds, 2),
         "killed": died,
         "finished_before_the_kill": finished_before,
         "results": done,
-        "same_bytes": same,
+        "as_undisturbed": same,
+        "passed_for_whole_and_were_not": too_early,
         "leftover_files": leftovers,
         "different": different,
     }
-    print(name, result, flush=True)
+    print(command.name, result, flush=True)
     return result
+
+
+def added(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Several parts of one command as one."""
+    counts = [key for key, value in parts[0].items() if isinstance(value, int)]
+    return {
+        "undisturbed_seconds": sorted(part["undisturbed_seconds"] for part in parts)[len(parts) // 2],
+        **{key: sum(part[key] for part in parts) for key in counts},
+        "different": sorted({name for part in parts for name in part["different"]}),
+    }
+
+
+def sound(directory: Path) -> None:
+    """Stop where a directory does not agree with its own manifest."""
+    if verify(directory).faults:
+        raise SystemExit(f"{directory} does not agree with its own manifest")
+
+
+def finished(run: Path) -> bool:
+    """Whether a run says that it is."""
+    try:
+        return json.loads((run / "run.json").read_text(encoding="utf-8"))["status"] == "finished"
+    except FileNotFoundError:
+        return False
+
+
+def commands(place: Path) -> dict[str, Command]:
+    """The four, on a run and a data set of their own below `place`."""
+    draw = np.random.default_rng(0)
+    label = draw.integers(0, 3, 400)
+    np.savez(place / "data.npz", X=(draw.normal(size=(400, 4)) + label[:, None]).astype(np.float32), y=label)
+    asked = {**TINY, "data": {"path": str(place / "data.npz")}}
+    run = train(asked, out=place / "run")
+    made = generate(run, n=200, out=place / "made")
+
+    def forget() -> None:
+        shutil.rmtree(run.path / "cache", ignore_errors=True)
+
+    known = [
+        Command("train", lambda out: train(asked, out=out), finished, sound),
+        Command(
+            "generate",
+            lambda out: generate(run, n=400, shards=40, out=out),
+            lambda out: (out / "manifest.json").exists(),
+            sound,
+        ),
+        Command(
+            "evaluate",
+            lambda out: evaluate(run, made.path, out=out, fast=True),
+            lambda out: (out / "report.json").exists(),
+            before=forget,
+        ),
+        Command(
+            "score",
+            lambda out: score(run, place / "data.npz", out=out),
+            lambda out: (out / "score.json").exists(),
+        ),
+    ]
+    return {command.name: command for command in known}
 
 
 def main() -> None:
     """Kill, resume, compare and record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100, help="of each command")
+    parser.add_argument("--only", nargs="+", choices=("train", "generate", "evaluate", "score"), help="these commands")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="directory of the record")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    draw = random.Random(arguments.seed)
-    with tempfile.TemporaryDirectory() as folder, Recording("kill_and_resume", seeds=[arguments.seed]) as recording:
+    seeds = [arguments.seed]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Recording("kill_and_resume", seeds=seeds, directory=arguments.results) as recording,
+    ):
         place = Path(folder)
-        trained = rounds("train", lambda out: train(OVERRIDES, out=out), arguments.kills, place, draw)
-        run = place / "train-whole"
-        generated = rounds(
-            "generate", lambda out: generate(run, n=400, shards=40, out=out), arguments.kills, place, draw
-        )
-        recording.results = {"train": trained, "generate": generated}
+        for name, command in commands(place).items():
+            if name in (arguments.only or [name]):
+                parts = []
+                for start in range(0, arguments.kills, PART):
+                    draw = random.Random(f"{arguments.seed} {name} {start}")
+                    work = partial(rounds, command, min(PART, arguments.kills - start), place, draw)
+                    parts.append(recording.once(f"{name} from {start}", work))
+                recording.results[name] = added(parts)
 
 
 if __name__ == "__main__":
