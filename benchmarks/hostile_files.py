@@ -98,6 +98,16 @@ def image_table(place: Path, draw: random.Random) -> Path:
     return place / "data"
 
 
+def image_lines(place: Path, draw: random.Random) -> Path:
+    (place / "data").mkdir()
+    rows = []
+    for index in range(RECORDS):
+        (place / "data" / f"{index}.png").write_bytes(png(draw))
+        rows.append(json.dumps({"file_name": f"{index}.png", "label": "ab"[index % 2], "age": index / 2}))
+    (place / "data" / "metadata.jsonl").write_text("\n".join(rows) + "\n")
+    return place / "data"
+
+
 def image_parquet(place: Path, draw: random.Random) -> Path:
     images = [{"bytes": png(draw), "path": None} for _ in range(RECORDS)]
     pq.write_table(pa.table({"image": images, "label": [i % 2 for i in range(RECORDS)]}), place / "data.parquet")
@@ -119,10 +129,26 @@ def mask_folder(place: Path, draw: random.Random) -> Path:
     return place / "data"
 
 
+def mask_coco(place: Path, draw: random.Random) -> Path:
+    (place / "data").mkdir()
+    images, annotations = [], []
+    for index in range(RECORDS):
+        (place / "data" / f"{index}.png").write_bytes(png(draw))
+        images.append({"id": index, "file_name": f"{index}.png", "width": 12, "height": 12})
+        runs = {"size": [12, 12], "counts": [20, 30, 94]}
+        square = [[1, 1, 1, 9, 9, 9, 9, 1]]
+        annotations.append({"id": index, "image_id": index, "category_id": 1 + index % 2, "bbox": [1, 1, 8, 8],
+                            "iscrowd": index % 2, "segmentation": runs if index % 2 else square})  # fmt: skip
+    document = {"images": images, "annotations": annotations}
+    document["categories"] = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
+    (place / "data" / "annotations.json").write_text(json.dumps(document))
+    return place / "data"
+
+
 def mask_parquet(place: Path, draw: random.Random) -> Path:
     columns = {
         name: [{"bytes": png(draw, mode=mode), "path": None} for _ in range(RECORDS)]
-        for name, mode in (("image", "RGB"), ("mask", "L"))
+        for name, mode in (("image", "RGB"), ("mask", "1"))
     }
     pq.write_table(pa.table(columns), place / "data.parquet")
     return place / "data.parquet"
@@ -158,6 +184,13 @@ def series_ts(place: Path, draw: random.Random) -> Path:
         rows.append(":".join(",".join(f"{v:.4f}" for v in one) for one in (x, y)) + f":{'ab'[index % 2]}")
     (place / "data.ts").write_text("\n".join(rows) + "\n")
     return place / "data.ts"
+
+
+def series_arff(place: Path, draw: random.Random) -> Path:
+    rows = ["@relation d", *(f"@attribute t{t} numeric" for t in range(8)), "@attribute target {a,b}", "@data"]
+    rows += [",".join(f"{x:.4f}" for x in row) + f",{'ab'[i % 2]}" for i, row in enumerate(numbers(draw, RECORDS, 8))]
+    (place / "data_TRAIN.arff").write_text("\n".join(rows) + "\n")
+    return place / "data_TRAIN.arff"
 
 
 def series_ucr(place: Path, draw: random.Random) -> Path:
@@ -250,11 +283,14 @@ def as_dataset(path: Path) -> tuple[int, tuple[str, ...]]:
 def kinds(run: Path | None = None, dataset: Path | None = None) -> list[Kind]:
     """Every format; runs and data sets where one is given to copy."""
     data = [
-        *((f"image/{b.__name__}", "image", b, RECORDS) for b in (image_folder, image_table, image_parquet, image_npz)),
-        *((f"mask/{b.__name__}", "mask", b, RECORDS) for b in (mask_folder, mask_parquet)),
+        *(
+            (f"image/{b.__name__}", "image", b, RECORDS)
+            for b in (image_folder, image_table, image_lines, image_parquet, image_npz)
+        ),
+        *((f"mask/{b.__name__}", "mask", b, RECORDS) for b in (mask_folder, mask_coco, mask_parquet)),
         *(
             (f"timeseries/{b.__name__}", "timeseries", b, None)
-            for b in (long_csv, wide_csv, series_npz, series_ts, series_ucr, series_parquet)
+            for b in (long_csv, wide_csv, series_npz, series_ts, series_arff, series_ucr, series_parquet)
         ),
         *((f"vectors/{b.__name__}", "vectors", b, None) for b in (vector_csv, vector_npz, vector_parquet)),
     ]
@@ -350,7 +386,7 @@ def mutate_text(content: bytes, draw: random.Random) -> bytes:
     return b"\n".join(lines)
 
 
-TEXT = {".csv", ".tsv", ".ts", ".txt", ".toml", ".json", ".jsonl", ".md"}
+TEXT = {".csv", ".tsv", ".ts", ".arff", ".txt", ".toml", ".json", ".jsonl", ".md"}
 
 
 def mutated(kind: Kind, place: Path, draw: random.Random) -> Path:
@@ -526,11 +562,22 @@ def look(opens: Callable[[Path], tuple[int, tuple[str, ...]]], path: Path, recor
     before = signal.signal(signal.SIGALRM, late)
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
     try:
+        return outcome_of(opens, path, records)
+    except _Late:
+        return Outcome("hang", f"more than {SECONDS} s")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def outcome_of(opens: Callable[[Path], tuple[int, tuple[str, ...]]], path: Path, records: int | None) -> Outcome:
+    """Open a path; how that ended."""
+    try:
         found, notes = opens(path)
     except SynthgenError as error:
         return Outcome("refused", f"{error.message} | {error.hint}")
     except _Late:
-        return Outcome("hang", f"more than {SECONDS} s")
+        raise
     except BaseException as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         own = [frame for frame in traceback.extract_tb(error.__traceback__) if "synthgen" in frame.filename]
@@ -538,9 +585,6 @@ def look(opens: Callable[[Path], tuple[int, tuple[str, ...]]], path: Path, recor
         return Outcome(
             "traceback", f"{type(error).__name__}: {str(error)[:120]} at {Path(last.filename).name}:{last.lineno}"
         )
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
     if records is not None and found < records and not notes:
         return Outcome("silent loss", f"{found} of {records} records and no note")
     return Outcome("records", str(found))

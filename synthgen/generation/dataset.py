@@ -52,9 +52,10 @@ class Dataset:
             return
         try:
             self.provenance = json.loads(read_text(self.path / "provenance.json"))
+            _ = self.n, self.format  # which everything asks for
         except FileNotFoundError as error:
             raise DatasetError(f"{self.path} is not a complete data set: there is no provenance.json") from error
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError, RecursionError, KeyError, TypeError, OverflowError) as error:
             raise DatasetError(f"{self.path / 'provenance.json'} is unreadable: {error}") from error
 
     @property

@@ -25,7 +25,7 @@ from synthgen.generation.storing import fill_store
 from synthgen.generation.vetter import Vetter, judge_of, prepare, standard_in
 from synthgen.generation.vetting import TRIES, Judging, Vetting, select
 from synthgen.generation.worker import finished_files, make_records, tally_of
-from synthgen.io.atomic import TEMPORARY, make_directory, read_text, remove_leftovers, write_text
+from synthgen.io.atomic import TEMPORARY, make_directory, remove_leftovers, write_text
 from synthgen.io.lock import OWNER, locked
 from synthgen.io.run import Run
 from synthgen.io.store import is_url, local_copy
@@ -313,8 +313,8 @@ def _check_place(directory: Path, plan: Plan) -> None:
 
 def _same_plan(directory: Path, plan: Plan) -> bool:
     try:
-        return Plan.from_json(read_text(directory / "plan.json")) == plan
-    except (OSError, DatasetError):
+        return Plan.read(directory) == plan
+    except DatasetError:
         return False
 
 

@@ -26,6 +26,7 @@ from synthgen.generation.given import Given, GivenPlan, given_plan
 from synthgen.generation.requiring import nearness_of, settle_required, warn_of_missing
 from synthgen.generation.sampling import check_sampling
 from synthgen.generation.vetting import Vetting
+from synthgen.io.atomic import read_text
 from synthgen.io.condition_bank import Asked
 from synthgen.io.run import Run
 from synthgen.seeding import uniform
@@ -125,6 +126,19 @@ class Plan:
         below = raw.pop("ignore_below")
         raw |= {"ignore_below": below} if below else {}
         return json.dumps(raw, indent=2, ensure_ascii=False)
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """The plan that a data set was begun with.
+
+        Raises:
+            DatasetError: there is none, or it cannot be read.
+        """
+        try:
+            text = read_text(directory / "plan.json")
+        except (OSError, ValueError) as error:
+            raise DatasetError(f"{directory / 'plan.json'} is unreadable: {error}") from error
+        return cls.from_json(text)
 
     @classmethod
     def from_json(cls, text: str) -> Self:

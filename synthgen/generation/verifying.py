@@ -168,7 +168,7 @@ def _repair(
             hint="Restore that file from a copy, or generate the data set again.",
         )
     provenance = _document(directory / "provenance.json")
-    plan = Plan.from_json(read_text(directory / "plan.json"))
+    plan = Plan.read(directory)
     if provenance["kind"] != "generate" and lost - set(DESCRIPTIONS):
         raise DatasetError(
             f"{directory} holds real records too, which no model can make again", hint="Run `synthgen augment` again."

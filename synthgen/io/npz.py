@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import math
+import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -16,6 +19,12 @@ from synthgen.errors import DataError
 __all__ = ["Archive"]
 
 _LARGEST = 16 * 2**30
+_DAMAGE = (
+    *(OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(NotImplementedError, RuntimeError),  # an unknown or encrypted member
+    *(SyntaxError, tokenize.TokenError, MemoryError),  # a header that NumPy takes for Python
+)
+"""What the standard library and NumPy raise for a damaged archive; a ValueError may also mean that it holds objects."""
 
 
 class Archive:
@@ -33,7 +42,7 @@ class Archive:
         try:
             with zipfile.ZipFile(path) as archive:
                 self._sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.infolist()}
-        except (OSError, zipfile.BadZipFile) as error:
+        except (*_DAMAGE, ValueError) as error:
             raise DataError(f"{path} is not a readable .npz file: {error}") from error
         self.names = list(self._sizes)
 
@@ -56,7 +65,7 @@ class Archive:
                 f"{name} of {self.path} holds Python objects, which are never loaded, or is no NumPy array: {error}",
                 hint="Save numbers and text only; pad series of unequal length with NaN.",
             ) from error
-        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except _DAMAGE as error:
             raise DataError(f"{name} of {self.path} cannot be read: {error}") from error
         return array
 

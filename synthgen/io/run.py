@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -100,6 +101,8 @@ class Run:
         except (ValueError, RecursionError, DataError) as error:
             raise RunError(f"the run {path} is damaged: {error}") from error
         parts = load_tensors(path / "split.safetensors")
+        if parts.keys() != {field.name for field in fields(Split)} or not all(_is_positions(p) for p in parts.values()):
+            raise RunError(f"the run {path} is damaged: split.safetensors holds no split")
         return cls(path, facts, config, schema, Split(**{name: part.numpy() for name, part in parts.items()}))
 
     @classmethod
@@ -137,9 +140,9 @@ class Run:
 
     def codec(self) -> Codec:
         """The fitted codec."""
-        facts = json.loads(read_text(self.path / "codec.json"))
         tensors = load_tensors(self.path / "codec.safetensors")
         try:
+            facts = json.loads(read_text(self.path / "codec.json"))
             return codec_of(self.modality, self.schema).load_state(facts, tensors)
         except (KeyError, ValueError, RecursionError, TypeError, DataError) as error:
             made_by = self.facts.get("versions", {}).get("synthgen", "another version")
@@ -351,6 +354,10 @@ def build_denoiser(config: RunConfig, schema: Schema) -> Denoiser:
             network, schema.shape[0], parameterisation=noise.parameterisation, sigma_data=noise.sigma_data
         )
     return Denoiser(network, parameterisation=noise.parameterisation, sigma_data=noise.sigma_data, groups=groups)
+
+
+def _is_positions(part: torch.Tensor) -> bool:
+    return part.dtype == torch.int64 and part.ndim == 1
 
 
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,15 +24,22 @@ from synthgen.api import Schema
 from synthgen.config import DataConfig
 from synthgen.config.toml import load_toml
 from synthgen.data.opening import open_source
-from synthgen.errors import ConfigError, DataError, DatasetError, SynthgenError
+from synthgen.errors import ConfigError, DataError, DatasetError, RunError, SynthgenError
 from synthgen.generation.dataset import Dataset
 from synthgen.generation.plan import Plan
+from synthgen.io.atomic import sha256_of
 from synthgen.io.folder import safe_join
 from synthgen.io.npz import Archive
+from synthgen.io.run import Run, save_tensors
 
 ROOT = Path(__file__).parents[2]
 CORPUS = Path(__file__).parent / "corpus"
 FINE = {"records", "refused"}
+
+
+def case(path: Path) -> str:
+    """A file of the corpus, with the name of what it stands for."""
+    return f"{path.parent.name}-{path.name}"
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +73,46 @@ def test_mutated_files_of_every_format_lead_to_records_or_a_sentence(seed, hosti
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("path", sorted(CORPUS.iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(CORPUS.glob("*.*")), ids=lambda path: path.name)
 def test_what_once_slipped_through_no_longer_does(path, hostile):
     modality = path.name.split("-")[0]
     outcome = hostile.look(hostile.as_data(modality), path, None)
     assert outcome.kind in FINE, outcome
+
+
+@pytest.mark.parametrize(
+    "path", sorted((CORPUS / "run").glob("*/*")), ids=lambda path: f"{path.parent.name}-{path.name}"
+)
+def test_a_file_of_a_run_that_once_slipped_through_no_longer_does(path, hostile, tiny_run, tmp_path):
+    run = Path(shutil.copytree(tiny_run.path, tmp_path / "run"))
+    shutil.copyfile(path, run / path.parent.name)
+    facts = json.loads((run / "run.json").read_text())
+    facts["files"][path.parent.name] = sha256_of(path)  # as a stranger who means harm would
+    (run / "run.json").write_text(json.dumps(facts))
+    outcome = hostile.look(hostile.as_run, run, None)
+    assert outcome.kind == "refused", outcome
+
+
+@pytest.mark.parametrize("part", [[0.5], [[1]], None])
+def test_a_split_that_is_none_is_refused(part, tiny_run, tmp_path):
+    run = Path(shutil.copytree(tiny_run.path, tmp_path / "run"))
+    parts = {name: torch.tensor([0]) for name in tiny_run.split.sizes()}
+    parts |= {"other": torch.tensor([0])} if part is None else {"holdout": torch.tensor(part)}
+    save_tensors(run / "split.safetensors", parts)
+    facts = json.loads((run / "run.json").read_text())
+    facts["files"]["split.safetensors"] = sha256_of(run / "split.safetensors")
+    (run / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(RunError, match="holds no split"):
+        Run.open(run)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((CORPUS / "set").glob("*/*")), ids=lambda path: f"{path.parent.name}-{path.name}"
+)
+def test_a_description_that_once_slipped_through_no_longer_does(path, tmp_path):
+    shutil.copyfile(path, tmp_path / path.parent.name)
+    with pytest.raises(DatasetError, match="is unreadable"):
+        Plan.read(tmp_path) if path.parent.name == "plan.json" else Dataset(tmp_path)
 
 
 def test_an_array_that_claims_more_than_it_holds_takes_no_memory(hostile, place):
@@ -110,8 +155,6 @@ def test_a_link_to_itself_is_not_followed(tmp_path):
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists))
 def test_documents_of_any_form_are_refused_in_a_sentence(document):
-    import json
-
     text = json.dumps(document)
     for read in (Plan.from_json, Schema.from_json):
         with pytest.raises(SynthgenError):
