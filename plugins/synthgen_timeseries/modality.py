@@ -15,7 +15,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from synthgen.api import Codec, Completion, Drawing, Embedder, Filler, Judge, Records, Schema, Source
+    from synthgen.api import (
+        Codec,
+        Completion,
+        Drawing,
+        Embedder,
+        Filler,
+        Judge,
+        Records,
+        Schema,
+        Source,
+        Timelines,
+    )
+    from synthgen.config import DataConfig
     from synthgen.data.augmentation import Augmentation
 
 __all__ = ["TimeSeries"]
@@ -139,6 +151,12 @@ class TimeSeries:
         from synthgen_timeseries.completing import impute
 
         return impute(data, filler, samples=samples, quantiles=quantiles)
+
+    def timelines(self, data: Any, schema: Schema, options: DataConfig) -> Timelines:
+        """A table's series, of any length, with the row of each time step, see `sheet`."""
+        from synthgen_timeseries.sheet import Sheet
+
+        return Sheet.open(data, schema, options).timelines()
 
     def forecast(
         self, data: Any, filler: Filler, *, horizon: int, samples: int, quantiles: Sequence[float]

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from synthgen.api import Timelines
 from synthgen.errors import DataError, UsageError
 from synthgen_timeseries.readers import series_in
 from synthgen_timeseries.roles import Roles, is_step_name, roles_of
@@ -45,7 +46,7 @@ def only_numbers(schema: Schema) -> None:
         return
     what = f"the channel {names[0]} of this run holds no plain numbers" if names else "the run has data.series_norm"
     raise UsageError(
-        f"{what}, and gaps are filled and series continued in plain numbers only",
+        f"{what}, and series of any length are filled, continued and scored in plain numbers only",
         hint="Train with data.value_columns, data.intervals=never and without data.series_norm for that.",
     )
 
@@ -155,6 +156,14 @@ class Sheet:
         declared = self.table.classes.get(column)
         texts = [declared[int(cell)] if declared and str(cell).isdigit() else label_name(cell) for cell in cells]
         return np.array([known.get(text, -1) for text in texts], dtype=np.int64)
+
+    def timelines(self) -> Timelines:
+        """The same, as scoring asks for it."""
+        each = self.layout in ("long", "one")
+        rows = self.rows
+        if not each:
+            rows = tuple(np.full(one.shape[1], row[0]) for one, row in zip(self.series, rows, strict=True))
+        return Timelines(self.names, self.series, rows, self.table.frame, self.roles.time if each else "", each)
 
     def stamps(self, index: int) -> pd.Series | None:
         """The time column of one series in order; None without one."""

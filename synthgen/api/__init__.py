@@ -19,6 +19,7 @@ from synthgen.api.records import Batch, Records
 from synthgen.api.schema import Attribute, AttributeKind, Channel, ChannelKind, Condition, Schema
 from synthgen.api.spec import ShardEvent, Spec, TrainEvent, hookimpl
 from synthgen.api.storage import ROW_COLUMNS, Reader, Source, Writer, WrittenFile
+from synthgen.api.timeline import Timelines
 
 __all__ = [
     "API_VERSION",
@@ -47,11 +48,12 @@ __all__ = [
     "Shares",
     "Source",
     "Spec",
+    "Timelines",
     "TrainEvent",
     "Writer",
     "WrittenFile",
     "hookimpl",
 ]
 
-API_VERSION = "1.2"
+API_VERSION = "1.3"
 """Version of the contract, `major.minor`. A minor version adds; a major one may take away, after warnings."""

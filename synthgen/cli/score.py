@@ -1,5 +1,7 @@
 """`synthgen score`: a run and data in, a calibrated anomaly score for each record out.
 
+With `--by step` it is a score for each time step of series of any length, and `--json` is what `steps.json` holds.
+
 `--json`: what `score.json` holds: `{"verdict": [...], "scores", "report", "run", "data", "records", "flagged", "q",
 "detectors": [{"name", "auroc", ...}], "oddest": [...], "notes": [...], ...}`.
 """
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from synthgen.evaluation.anomaly import ScoreResult
+    from synthgen.evaluation.timeline import TimelineResult
 
 __all__ = ["describe_scores", "score", "summarise_scores"]
 
@@ -43,6 +46,10 @@ def score(
     alpha: Annotated[
         float | None, typer.Option("--alpha", metavar="A", help="Flag every p-value up to A instead, each by itself.")
     ] = None,
+    by: Annotated[
+        Literal["record", "step"],
+        typer.Option("--by", help="Score records, or each time step of a table of series of any length."),
+    ] = "record",
     label_column: LabelColumnOption = None,
     anomaly_label: AnomalyLabelOption = None,
     method: Annotated[
@@ -89,6 +96,8 @@ def score(
         if value is not None and not 0 < value < 1:
             raise UsageError(f"{name} {value:g}: expected a share between 0 and 1")
     if follow:
+        if by == "step":
+            raise UsageError("--follow takes whole records; it does not go with --by step")
         if data is None:
             raise UsageError("--follow needs --data: a folder, a file that grows, or - for a pipe")
         text, plain = _follow(
@@ -96,6 +105,14 @@ def score(
             idle=idle, batch=batch,
         )  # fmt: skip
         console.result(text, plain)
+        return
+    if by == "step":
+        result_by_step = _by_step(
+            console, run, data, label_errors=label_errors, contamination=contamination, out=out, q=q, alpha=alpha,
+            label_column=label_column, anomaly_labels=anomaly_label or None, method=method, family=family,
+            condition=condition, seed=seed, force=force,
+        )  # fmt: skip
+        console.result(_summarise(result_by_step), dict(result_by_step.json))
         return
     from synthgen.evaluation import score as score_data
 
@@ -118,6 +135,27 @@ def score(
             progress=progress,
         )
     console.result(summarise_scores(result), describe_scores(result))
+
+
+def _by_step(
+    console: Console,
+    run: Path | None,
+    data: str | None,
+    *,
+    label_errors: bool,
+    contamination: str | None,
+    **options: Any,
+) -> TimelineResult:
+    """Time steps in the place of records."""
+    for name, given in (("--label-errors", label_errors), ("--contamination", contamination is not None)):
+        if given:
+            raise UsageError(f"{name} is about records; it does not go with --by step")
+    if data is None:
+        raise UsageError("--by step needs --data: a CSV or Parquet file of series")
+    from synthgen.evaluation import score_timeline
+
+    with console.progress("score") as progress:
+        return score_timeline(run, data, progress=progress, **options)
 
 
 def _follow(
@@ -164,4 +202,8 @@ def describe_scores(result: ScoreResult) -> dict[str, Any]:
 
 def summarise_scores(result: ScoreResult) -> str:
     """The same for a person."""
+    return _summarise(result)
+
+
+def _summarise(result: ScoreResult | TimelineResult) -> str:
     return "\n".join([*result.verdict, f"scores {result.path}", f"report {result.report}"])

@@ -9,15 +9,18 @@ if TYPE_CHECKING:
     from synthgen.evaluation.anomaly import ScoreResult, score
     from synthgen.evaluation.metric import MetricRow
     from synthgen.evaluation.report import Report, evaluate
+    from synthgen.evaluation.timeline import TimelineResult, score_timeline
 
-__all__ = ["MetricRow", "Report", "ScoreResult", "evaluate", "score"]
+__all__ = ["MetricRow", "Report", "ScoreResult", "TimelineResult", "evaluate", "score", "score_timeline"]
 
 _HOMES = {
     "MetricRow": "synthgen.evaluation.metric",
     "Report": "synthgen.evaluation.report",
     "ScoreResult": "synthgen.evaluation.anomaly",
+    "TimelineResult": "synthgen.evaluation.timeline",
     "evaluate": "synthgen.evaluation.report",
     "score": "synthgen.evaluation.anomaly",
+    "score_timeline": "synthgen.evaluation.timeline",
 }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["blocks_of", "describe_blocks"]
+__all__ = ["blocks_of", "describe_blocks", "shift_between"]
 
 _ENOUGH_GROUPS = 20
 _MOST_APART = 0.75  # windows that begin further apart share too little to tell it from chance
@@ -41,19 +41,21 @@ def blocks_of(x: NDArray[np.floating], groups: NDArray[Any] | None) -> NDArray[n
         return group
     blocks, first = np.empty(n, dtype=np.int64), -1
     for i in range(n):
-        joins = first >= 0 and group[first] == group[i] and _overlap(x[first], x[i])
+        joins = first >= 0 and group[first] == group[i] and shift_between(x[first], x[i]) is not None
         if not joins:
             first = i
         blocks[i] = first
     return np.unique(blocks, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
-def _overlap(earlier: NDArray[np.floating], later: NDArray[np.floating]) -> bool:
-    """Whether the end of one window `(C, L)`, a quarter of it at least, is the beginning of the other."""
+def shift_between(earlier: NDArray[np.floating], later: NDArray[np.floating]) -> int | None:
+    """How many steps later one window `(C, L)` begins than another that shares a quarter with it or more; else None."""
     steps = earlier.shape[1]
     starts = np.flatnonzero((earlier == later[:, :1]).all(axis=0))  # where the later window may begin
     starts = starts[starts <= _MOST_APART * steps]  # a step or two may be alike by chance
-    return any(np.array_equal(earlier[:, start:], later[:, : steps - start]) for start in starts[::-1])
+    return next(
+        (int(start) for start in starts[::-1] if np.array_equal(earlier[:, start:], later[:, : steps - start])), None
+    )
 
 
 def describe_blocks(records: int, blocks: int) -> str:

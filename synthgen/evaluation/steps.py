@@ -4,11 +4,13 @@
 
 Windows are as long as the model's records and at most half of that apart, so each step lies in several; the weight
 favours windows that hold the step in their middle. The map gives each step its own residuals instead
-(`MapCalibration`), averaged likewise. The first and last steps are covered by fewer windows.
+(`MapCalibration`), averaged likewise. The first and last steps are covered by fewer windows; a window in which nothing
+is observed has no say, and a step that only such windows cover has no score (NaN).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,14 +24,14 @@ from synthgen.evaluation.scorer import CalibratedScorer, pieces
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["StepScores", "score_steps", "window_length"]
+__all__ = ["StepScores", "score_steps", "step_scores", "window_length", "window_starts"]
 
 _WINDOWS, _LONGEST = 8, 128
 
 
 @dataclass(frozen=True)
 class StepScores:
-    """Scores of T time steps; higher is more anomalous."""
+    """Scores of T time steps; higher is more anomalous, NaN where nothing is observed nearby."""
 
     scores: dict[str, NDArray[np.float64]]
     """Detector -> `(T,)`, from the scores of windows."""
@@ -53,45 +55,76 @@ def window_length(training_steps: int, period: int = 1) -> int:
     return int(min(most, max(_LONGEST, period)))
 
 
-def score_steps(scorer: CalibratedScorer, values: NDArray[np.floating], *, stride: int | None = None) -> StepScores:
-    """Score one long series.
+def score_steps(
+    scorer: CalibratedScorer,
+    values: NDArray[np.floating],
+    *,
+    stride: int | None = None,
+    channels: ChannelMaps | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> StepScores:
+    """Score one long series, and each channel of it where there are several.
 
     Args:
         scorer: fitted, for series.
         values: `(C, T)`; NaN is missing.
         stride: steps between windows; None: a quarter of a window.
+        channels: of this scorer; None: fitted here.
+        progress: called with the number of windows done.
 
     Raises:
         DataError: the series is shorter than a window or has other channels.
         UsageError: the stride is larger than half a window.
     """
-    channels, length = scorer.model.schema.shape
+    if channels is None and has_channels(scorer):
+        channels = ChannelMaps.fit(scorer)
+    return _from_windows(scorer, values, stride, channels, progress)
+
+
+def step_scores(
+    scorer: CalibratedScorer, values: NDArray[np.floating], *, stride: int | None = None
+) -> dict[str, NDArray[np.float64]]:
+    """The scores of `score_steps` alone, which has the arguments: detector -> `(T,)`."""
+    return _from_windows(scorer, values, stride, None, None).scores
+
+
+def window_starts(steps: int, length: int, stride: int | None = None) -> NDArray[np.int64]:
+    """Where the windows of a series begin; the last one ends with it.
+
+    Raises:
+        UsageError: the stride is larger than half a window.
+    """
     stride = max(1, length // 4) if stride is None else stride
-    if values.ndim != 2 or values.shape[0] != channels or values.shape[1] < length:
-        raise DataError(f"a series of shape {values.shape} does not hold windows of {channels} x {length}")
     if not 1 <= stride <= max(1, length // 2):
         raise UsageError(
             f"windows {stride} steps apart leave time steps that only one holds; use {length // 2} at most"
         )
+    return np.unique(np.append(np.arange(0, steps - length + 1, stride), steps - length)).astype(np.int64)
+
+
+def _from_windows(
+    scorer: CalibratedScorer,
+    values: NDArray[np.floating],
+    stride: int | None,
+    by_channel: ChannelMaps | None,
+    progress: Callable[[int], None] | None,
+) -> StepScores:
+    channels, length = scorer.model.schema.shape
+    if values.ndim != 2 or values.shape[0] != channels or values.shape[1] < length:
+        raise DataError(f"a series of shape {values.shape} does not hold windows of {channels} x {length}")
     steps = values.shape[1]
-    starts = np.unique(np.append(np.arange(0, steps - length + 1, stride), steps - length))
+    starts = window_starts(steps, length, stride)
+    known_steps = np.cumsum(np.append(0, np.isfinite(values).any(axis=0)))
+    starts = starts[known_steps[starts + length] > known_steps[starts]]  # in the others nothing is observed
     weight = np.hanning(length + 2)[1:-1]
-    covered = np.zeros(steps)
-    mapped = np.zeros(steps)
-    by_channel = ChannelMaps.fit(scorer) if has_channels(scorer) else None
-    cells = np.zeros((channels, steps))
+    covered, mapped, cells = np.zeros(steps), np.zeros(steps), np.zeros((channels, steps))
     sums: dict[str, NDArray[np.float64]] = {}
+    done = 0
     for piece in pieces(starts, scorer.model.schema, scorer.setting.levels):
-        cut = np.stack([values[:, start : start + length] for start in piece]).astype(np.float32)
-        observed = np.isfinite(cut)
-        columns = {
-            "values": np.where(observed, cut, 0.0).astype(np.float32),
-            "observed": observed,
-            "length": np.full(len(piece), length, dtype=np.int32),
-        }
-        found = scorer.score(Records(columns))
+        records = _cut(values, piece, length)
+        found = scorer.score(records)
         heat = scorer.maps(found.residuals)
-        odd = None if by_channel is None else by_channel(Records(columns))[1]
+        odd = None if by_channel is None else by_channel(records)[1]
         for row, start in enumerate(piece):
             place = slice(int(start), int(start) + length)
             covered[place] += weight
@@ -100,5 +133,21 @@ def score_steps(scorer: CalibratedScorer, values: NDArray[np.floating], *, strid
                 cells[:, place] += weight * odd[row]
             for name, scores in found.scores.items():
                 sums.setdefault(name, np.zeros(steps))[place] += weight * scores[row]
-    mean = {name: total / covered for name, total in sums.items()}
-    return StepScores(mean, mapped / covered, None if by_channel is None else cells / covered)
+        done += len(piece)
+        if progress is not None:
+            progress(done)
+    known = np.where(covered > 0, covered, np.nan)
+    mean = {name: sums.get(name, np.zeros(steps)) / known for name in scorer.calibration}
+    return StepScores(mean, mapped / known, None if by_channel is None else cells / known)
+
+
+def _cut(values: NDArray[np.floating], starts: NDArray[np.int64], length: int) -> Records:
+    cut = np.stack([values[:, start : start + length] for start in starts]).astype(np.float32)
+    observed = np.isfinite(cut)
+    return Records(
+        {
+            "values": np.where(observed, cut, 0.0).astype(np.float32),
+            "observed": observed,
+            "length": np.full(len(starts), length, dtype=np.int32),
+        }
+    )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from synthgen.api import Schema, Source
 
-__all__ = ["Truth", "read_truth"]
+__all__ = ["Truth", "anomalous_labels", "read_truth"]
 
 _ANOMALOUS = frozenset({"1", "1.0", "true", "yes", "anomaly", "anomalous", "abnormal", "outlier"})
 _NORMAL = frozenset({"0", "0.0", "false", "no", "normal", "good", "inlier"})
@@ -60,13 +60,24 @@ def read_truth(source: Source, schema: Schema, anomaly_labels: Sequence[str] | N
     names = table[source.labels]
     classes = np.array([*(known.get(label, -1) for label in source.schema.labels), -1], dtype=np.int64)[source.labels]
     used = sorted(set(names.tolist()) - {""})
-    chosen, note = _anomalous_labels(used, frozenset(known), anomaly_labels, source.schema.labels)
+    chosen, note = anomalous_labels(used, frozenset(known), anomaly_labels, source.schema.labels)
     return Truth(names, None if chosen is None else np.isin(names, list(chosen)), classes, note)
 
 
-def _anomalous_labels(
+def anomalous_labels(
     used: Sequence[str], known: frozenset[str], asked: Sequence[str] | None, declared: Sequence[str]
 ) -> tuple[set[str] | None, str]:
+    """Which labels mean anomalous (None: they do not say), and a sentence about how that was understood.
+
+    Args:
+        used: labels of the records.
+        known: those that the run was trained with.
+        asked: what the user names; None: see above.
+        declared: labels that the data may have.
+
+    Raises:
+        UsageError: the user names one that the data does not have.
+    """
     if asked is not None:
         for name in asked:
             if name not in declared:
