@@ -88,6 +88,16 @@ CATALOGUE: Mapping[str, Description] = {
         "`gain` where the judge has 10 % of the real training records, classes alike. The generator saw all of them.",
         low=None, high=None,
     ),
+    "tstr_25": Description(
+        "few synthetic, tested on real", "higher", "as high as its floor",
+        "`tstr` where the judge has a quarter as many synthetic records as there are real ones to train on. Its floor "
+        "is the judge with that quarter of the real records.",
+    ),
+    "tstr_10": Description(
+        "very few synthetic, tested on real", "higher", "as high as its floor",
+        "`tstr` where the judge has a tenth as many synthetic records as there are real ones to train on. Its floor "
+        "is the judge with that tenth of the real records.",
+    ),
     "gain_worst_class": Description(
         "gain of the worst class", "higher", "not below 0",
         "The lowest `gain/<class>`: a class that synthetic records harm while the average rises.", low=None, high=None,
@@ -212,11 +222,11 @@ CATALOGUE: Mapping[str, Description] = {
     ),
 }  # fmt: skip
 
-UTILITY = ("trtr", "tstr", "trts", "tstr_ratio", "gain", "gain_25", "gain_10")
+UTILITY = ("trtr", "tstr", "trts", "tstr_ratio", "gain", "gain_25", "gain_10", "tstr_25", "tstr_10")
 """Rows that take the judge's measure as a prefix when it is neither accuracy nor mIoU, such as `r2_tstr`."""
 
-FULL_ONLY = ("gain_25", "gain_10")
-"""Rows that `--full` alone measures: each costs two more judges a seed."""
+FULL_ONLY = ("gain_25", "gain_10", "tstr_25", "tstr_10")
+"""Rows that `--full` alone measures: each pair costs three more judges a seed."""
 
 
 def describe(name: str) -> Description:

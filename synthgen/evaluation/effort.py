@@ -20,7 +20,7 @@ class Effort:
         name: `fast`, `default` or `full`.
         seeds: judges trained for each arm.
         draws: bootstrap samples of cheap metrics.
-        shares: of the real labels, for `gain_25` and `gain_10`.
+        shares: of the real labels, for `gain_25`, `tstr_25`, `gain_10` and `tstr_10`.
         curve: whether the learning curve over the amount of synthetic data is measured.
         records: most records read of a side; None: what memory allows, at most 20,000.
         compared: most records a side in feature space.

@@ -53,7 +53,7 @@ class Measured:
 
 def expected_work(*, seeds: int, shares: int, curve: bool) -> float:
     """Units of work of one data set, for `Clock`; a judge trained for one seed is about one."""
-    return 1 + seeds * (4 + 2 * shares + (6 if curve else 0)) + 8
+    return 1 + seeds * (4 + 3 * shares + (6 if curve else 0)) + 8
 
 
 def measure_records(
@@ -80,7 +80,7 @@ def measure_records(
         train, holdout, synthetic: real training, held-out real and synthetic records.
         seeds: of the judges.
         draws: bootstrap samples of the cheap metrics.
-        shares: of the real records, for `gain_25` and `gain_10`.
+        shares: of the real records, for `gain_25`, `tstr_25`, `gain_10` and `tstr_10`.
         curve: measure the learning curve and what plugins call costly.
         compared: most records a side in feature space.
         stand_in: `train` is not what the model was trained on, so leaks cannot be looked for.

@@ -16,7 +16,7 @@ __all__ = ["Finding", "cell", "classes_of", "contest", "mood", "number", "sectio
 
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Does it help?": ("trtr", "tstr", "tstr_ratio", "tstr_worst_class", "gain", "gain_25", "gain_10",
-                      "gain_worst_class", "trts", "label_fidelity"),
+                      "tstr_25", "tstr_10", "gain_worst_class", "trts", "label_fidelity"),
     "Does it look right?": ("c2st_auc", "c2st_linear", "c2st_raw", "fd", "kd", "precision", "density", "anomaly_shift",
                             "denoising_shift"),
     "Is it varied?": ("recall", "coverage", "vendi_ratio", "vendi_worst_class", "intra_diversity", "duplicate_rate"),

@@ -121,8 +121,8 @@ def evaluate(
         fail_under: metric name -> limit; where lower is better, the value must not be above it.
         seeds: judges trained for each arm; None: 3, with `fast` 1, with `full` 5.
         fast: one judge an arm, fewer records and resamples: a first look.
-        full: more of everything, `gain_25` and `gain_10`, a learning curve over the amount of synthetic data, and
-            plugins' costly metrics.
+        full: more of everything, `gain_25`, `tstr_25` and the like, a learning curve over the amount of synthetic
+            data, and plugins' costly metrics.
         judge: which of the modality's judges says what helps; series have `minirocket`, `fcn` and `inceptiontime`.
         progress: told what is being done.
 

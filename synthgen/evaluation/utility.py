@@ -5,6 +5,7 @@
   Ravuri and Vinyals 2019). `trts`: trained on real, tested on synthetic records in the held-out class shares.
 - `tstr_ratio` = tstr / trtr; `gain` = real + as many synthetic records, minus real alone; `gain_25`, `gain_10` the
   same with a quarter or a tenth of the real records. Every judge makes the same number of optimiser steps.
+- `tstr_25`, `tstr_10`: trained on as few synthetic records alone; the floor is the judge with as few real ones.
 - `tstr_worst_class`, `gain_worst_class`: the lowest of the classes, because averages hide rare ones.
 - `label_fidelity`: the measure of the real-trained judge on the synthetic records; its floor is the same judge on
   held-out records. High guidance raises it and kills diversity, so read it beside `recall`.
@@ -100,14 +101,14 @@ def measure(
         train, holdout, synthetic: real training, held-out real and synthetic records.
         seeds: one judge an arm is trained for each.
         draws: bootstrap samples.
-        shares: of the real records, for `gain_25` and `gain_10`; empty: without these rows.
+        shares: of the real records, for `gain_25`, `tstr_25` and so on; empty: without these rows.
         cache: where judges' answers are kept.
         clock: told before each training.
     """
     measured = judge_measure(modality, schema)
     if measured is None:
         raise ValueError(missing_judge(modality, schema))
-    unwanted = {f"gain_{percent}" for percent in (10, 25) if percent / 100 not in shares}
+    unwanted = {f"{name}_{n}" for name in ("gain", "tstr") for n in (10, 25) if n / 100 not in shares}
     wanted = [full for full, name in zip(row_names(measured), UTILITY, strict=True) if name not in unwanted]
     bench = Bench(modality, schema, seeds=seeds, draws=draws, cache=cache or Cache())
     sides = _Sides.of(train, holdout, synthetic)
@@ -152,6 +153,8 @@ def _rows(bench: Bench, sides: _Sides, measured: str, shares: Sequence[float], c
         part = stratified_share(sides.train, share)
         plan[f"{share:.0%} real"] = (part, tests)
         plan[f"{share:.0%} real + synthetic"] = (joined(part, sides.ours), tests)
+        few = min(1.0, len(part) / len(sides.ours))
+        plan[f"{share:.0%} synthetic"] = (stratified_share(sides.ours, few), tests)
     arms: dict[str, dict[str, Arm]] = {}
     for name, (records, asked) in plan.items():
         if clock is not None:
@@ -199,6 +202,9 @@ class _Summary:
             name = f"{share:.0%} real"
             few, more = self.arms[name]["holdout"], self.arms[f"{name} + synthetic"]["holdout"]
             rows.append(self._gain(f"gain_{round(100 * share)}", few, more, sizes[name], n))
+            ours = f"{share:.0%} synthetic"
+            note = f"{self.measured}; {sizes[ours]} synthetic against {sizes[name]} real records"
+            rows.append(self._few(f"tstr_{round(100 * share)}", self.arms[ours]["holdout"], few, note))
         rows += self._by_class(self.names["trtr"], real, real)
         rows += self._by_class(self.names["tstr"], synthetic, real)
         if self.measured not in PLAIN:
@@ -227,6 +233,11 @@ class _Summary:
             raise ValueError(f"the real-trained judge reaches {self.real.value:.3f}; a ratio to it means nothing")
         drawn = self.synthetic.resampled / self.real.resampled
         return self._row("tstr_ratio", self.synthetic.value / self.real.value, drawn, 1.0, self.real.n, note=note)
+
+    def _few(self, name: str, synthetic: Arm, real: Arm, note: str) -> MetricRow:
+        spread = _spread("trtr", real.resampled, real.n)
+        return self._row(name, synthetic.value, synthetic.resampled, real.value, real.n, floor_ci=spread, note=note,
+                         per_seed=synthetic.per_seed)  # fmt: skip
 
     def _gain(self, name: str, alone: Arm, both: Arm, real: int, synthetic: int) -> MetricRow:
         note = f"{self.measured}; {real} real + {synthetic} synthetic against {real} real records"

@@ -114,7 +114,15 @@ def test_a_reversed_test_and_gains_with_few_labels_have_rows_where_they_are_aske
     # 500 more real records help most where there are few.
     assert found["gain_10"].value > found["gain_25"].value > found["gain"].value
     assert found["gain_10"].ci[0] > 0
-    assert not {"gain_10", "gain_25"} & rows(modality, sides, sides.fresh).keys()
+    assert not {"gain_10", "gain_25", "tstr_25"} & rows(modality, sides, sides.fresh).keys()
+
+
+def test_few_synthetic_records_are_compared_with_as_many_real_ones(modality, sides):
+    good, bad = (rows(modality, sides, side, shares=(0.1,)) for side in (sides.fresh, shuffled(sides.fresh)))
+    assert "72 synthetic against 70 real records" in good["tstr_10"].facts["note"]
+    assert good["tstr_10"].floor == good["gain_10"].facts["alone"] < good["trtr"].value
+    assert abs(good["tstr_10"].value - good["tstr_10"].floor) < 0.15  # both are real here
+    assert bad["tstr_10"].value < good["tstr_10"].value - 0.3  # labels at random teach nothing
 
 
 def test_a_share_of_the_labels_keeps_every_class(sides):
