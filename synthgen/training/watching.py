@@ -16,12 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.io.atomic import write_bytes
-from synthgen.seeding import generator
 from synthgen.training import guiding
 from synthgen.training.loop import Step, Trainer
 from synthgen.training.monitor import HeldOut, HeldOutLoss, Turn
@@ -139,12 +137,10 @@ class Watching:
             device=self.trainer.device,
             precision=self.trainer.precision,
         )
-        watched = generator(config.train.seed, "guidance").permutation(p.split.watched)[:count]
         return guiding.best_weight(
             self.with_weights(weights).eval(),
             sampled,
-            lambda x: p.modality.flatten(p.codec.decode(x, conditions), p.schema),
-            p.modality.flatten(p.source.read(np.sort(watched)), p.schema),
+            p.watched.sample(count).x,
             guided=config.sampling.guided,
             rescale=config.sampling.rescale,
         )
