@@ -21,10 +21,11 @@ def test_fewer_records_get_more_dropout():
 def test_the_user_decides_and_the_sentence_says_so(tiny_overrides):
     overrides = {**tiny_overrides, "network": {"width": 16, "multipliers": [1, 2], "blocks": 1}}
     chosen = prepare(overrides)
-    assert chosen.config.network.dropout == dropout_for(len(chosen.data))
+    decided = chosen.modality.configure(chosen.schema, len(chosen.data))["network"]["dropout"]
+    assert chosen.config.network.dropout == decided
     said = sentence(chosen.config, len(chosen.data), overrides)
-    assert said.startswith(f"dropout 0.2 (for {len(chosen.data):,} training records), weight decay 0.01")
-    assert sentence(chosen.config, 84, overrides, continued=True).startswith("dropout 0.2 (as before)")
+    assert said.startswith(f"dropout {decided} (for {len(chosen.data):,} training records), weight decay 0.01")
+    assert sentence(chosen.config, 84, overrides, continued=True).startswith(f"dropout {decided} (as before)")
     own = {**overrides, "network": {**overrides["network"], "dropout": 0.05}}
     assert prepare(own).config.network.dropout == 0.05
     assert sentence(prepare(own).config, 1168, own).startswith("dropout 0.05 (as set)")
