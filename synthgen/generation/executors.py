@@ -5,6 +5,7 @@ Every executor runs the same worker over the shards that are not complete yet.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ __all__ = ["execute", "threads_each"]
 
 Tell = Callable[[int], None]
 
+_LOG = logging.getLogger(__name__)
 _RAY_RETRIES = 3
 _POLL_SECONDS = 0.5
 _STALLED_SECONDS = 1800
@@ -48,7 +50,7 @@ def execute(
         executor: `local`, `torchrun` or `ray`.
         workers: processes of the local executor.
         tell: called with numbers of records as they are made.
-        timeout: seconds without a finished shard after which local processes count as hanging.
+        timeout: seconds without a finished shard after which local processes and Ray tasks count as hanging.
 
     Returns:
         Whether this process should finish the data set (False on ranks other than 0).
@@ -65,7 +67,7 @@ def execute(
         case "torchrun":
             return _as_rank(run, plan, directory, missing, tell)
         case "ray":
-            _with_ray(run, plan, directory, missing, tell)
+            _with_ray(run, plan, directory, missing, tell, timeout)
         case _:
             raise UsageError(f"unknown executor {executor}", hint="Known: local, torchrun, ray.")
     return True
@@ -118,8 +120,11 @@ def _as_rank(run: Run, plan: Plan, directory: Path, missing: Sequence[int], tell
     return True
 
 
-def _with_ray(run: Run, plan: Plan, directory: Path, missing: Sequence[int], tell: Tell) -> None:
-    """Plain tasks with retries; no actor pool, which can hang when it takes every CPU."""
+def _with_ray(run: Run, plan: Plan, directory: Path, missing: Sequence[int], tell: Tell, timeout: float | None) -> None:
+    """Plain tasks with retries; no actor pool, which can hang when it takes every CPU.
+
+    Tasks that hang are given up and begun anew elsewhere; one that ends after all writes the same bytes.
+    """
     try:
         import ray
     except ImportError as error:
@@ -128,9 +133,24 @@ def _with_ray(run: Run, plan: Plan, directory: Path, missing: Sequence[int], tel
         ray.init(log_to_driver=False, configure_logging=False)
     task: Any = ray.remote(num_cpus=1, num_gpus=1 if torch.cuda.is_available() else 0, max_retries=_RAY_RETRIES)(_task)
     where, there = str(run.path.absolute()), str(directory.absolute())
-    pending = [task.remote(where, plan.to_json(), there, threads_each("ray", 1), shard) for shard in missing]
+
+    def begun(shards: Sequence[int]) -> list[Any]:
+        return [task.remote(where, plan.to_json(), there, threads_each("ray", 1), shard) for shard in shards]
+
+    pending, stalls = begun(missing), 0
     while pending:
-        done, pending = ray.wait(pending)
+        done, pending = ray.wait(pending, timeout=timeout)
+        if not done:
+            stalls += 1
+            stalled = f"no Ray worker has finished a shard in {timeout:g} s"
+            if stalls > _RAY_RETRIES:
+                raise SynthgenError(f"{stalled}, {stalls} times in a row", hint="Run the same command again.")
+            for reference in pending:
+                ray.cancel(reference, force=True)
+            _LOG.warning("%s; its shards are made again", stalled)
+            pending = begun(_missing(plan, directory))
+            continue
+        stalls = 0
         try:
             for result in ray.get(done):
                 tell(result)

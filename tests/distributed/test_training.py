@@ -29,8 +29,8 @@ TOLERANCE = 2e-5
 """Of weights after 10 steps; they differ by the order of float32 sums, 3e-6 as measured."""
 
 _FORKS = """
-import json, os, signal, socket, sys, time
-import synthgen.training.session, synthgen_image.modality, torch.distributed.fsdp
+import datetime, json, os, signal, socket, sys, time
+import synthgen.distributed, synthgen.training.session, synthgen_image.modality, torch.distributed.fsdp
 from synthgen.cli.failures import explain
 from synthgen.training import train
 from synthgen.training.draw import Objective
@@ -47,7 +47,8 @@ def starve(most, after):
 
     Objective.forward = hungry
 
-def work(rank, size, port, asked, out, hungry):
+def work(rank, size, port, asked, out, hungry, patience):
+    synthgen.distributed._PATIENCE = datetime.timedelta(seconds=patience)
     if hungry and rank == hungry["rank"]:
         starve(hungry["most"], hungry["after"])
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
@@ -68,13 +69,18 @@ for line in sys.stdin:
     for rank in range(task["size"]):
         child = os.fork()
         if child == 0:
-            os._exit(work(rank, task["size"], port, task["asked"], task["out"], task["hungry"]))
+            os._exit(work(rank, task["size"], port, task["asked"], task["out"], task["hungry"], task["patience"]))
         children.append(child)
     if task["signal"] is not None:
         while not os.path.exists(os.path.join(task["out"], "state", "checkpoint.safetensors")):
             time.sleep(0.002)
         os.kill(children[task["rank"]], task["signal"])
-    print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]), flush=True)
+    codes = {}
+    for child in sorted(children, key=lambda child: child == children[task["rank"]]):
+        if task["signal"] == signal.SIGSTOP and len(codes) == len(children) - 1:
+            os.kill(child, signal.SIGKILL)
+        codes[child] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print(json.dumps([codes[child] for child in children]), flush=True)
 """
 
 
@@ -101,9 +107,14 @@ class Launcher:
         send: signal.Signals | None = None,
         to: int = 0,
         hungry: dict[str, int] | None = None,
+        patience: int = 600,
     ) -> list[int]:
-        """Exit codes; `send` reaches process `to` once there is a checkpoint; `hungry`: which one lacks memory."""
-        task = {"asked": asked, "out": str(out), "size": size, "signal": send, "rank": to, "hungry": hungry}
+        """Exit codes; `send` reaches process `to` once there is a checkpoint; `hungry`: which one lacks memory.
+
+        A process that was stopped is killed once the others have ended; `patience`: seconds after which they do.
+        """
+        task = {"asked": asked, "out": str(out), "size": size, "signal": send, "rank": to}
+        task |= {"hungry": hungry, "patience": patience}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(task) + "\n")
@@ -171,6 +182,14 @@ def test_another_number_of_processes_takes_a_training_up(sharding, before, after
 def test_a_killed_process_ends_the_others_with_a_sentence_and_costs_nothing(launch, asked, alone, tmp_path):
     assert launch(asked, tmp_path / "run", 2, send=signal.SIGKILL) == [-signal.SIGKILL, 1]
     assert "process 1 of 2 lost the others" in launch.log.read_text()
+    assert launch(asked, tmp_path / "run", 2) == [0, 0]
+    assert farthest(alone, Run.open(tmp_path / "run")) < TOLERANCE
+
+
+def test_a_hanging_process_ends_the_others_with_a_sentence_and_costs_nothing(launch, asked, alone, tmp_path):
+    ends = launch(asked, tmp_path / "run", 2, send=signal.SIGSTOP, to=1, patience=20)
+    assert ends == [1, -signal.SIGKILL]
+    assert "process 0 of 2 lost the others" in launch.log.read_text()
     assert launch(asked, tmp_path / "run", 2) == [0, 0]
     assert farthest(alone, Run.open(tmp_path / "run")) < TOLERANCE
 
