@@ -17,9 +17,12 @@ from torch.nn import functional as F
 from synthgen.config import DataConfig
 from synthgen.data.opening import open_source
 
-__all__ = ["CLASSES", "at_most", "balanced", "interval", "mnist", "predictions"]
+__all__ = ["CLASSES", "STEPS", "at_most", "balanced", "interval", "mnist", "predictions"]
 
 CLASSES = 10
+STEPS = 2_000
+"""Of a judge, with batches of 64: more of them change no arm by more than its interval."""
+
 _RESAMPLES = 2000
 _CROP = 3
 
@@ -46,7 +49,14 @@ def at_most(labels: Labels, counts: Sequence[int], seed: int) -> NDArray[np.int6
 
 
 def predictions(
-    images: Images, labels: Labels, test: Images, *, seed: int, weighted: bool = False, flips: bool = False
+    images: Images,
+    labels: Labels,
+    test: Images,
+    *,
+    seed: int,
+    steps: int = STEPS,
+    weighted: bool = False,
+    flips: bool = False,
 ) -> Labels:
     """The digits that the report's small CNN sees in `test` after training on `images`.
 
@@ -54,13 +64,14 @@ def predictions(
         images, labels: to train on; the number of optimiser steps is the same whatever their number.
         test: images to judge.
         seed: of the training.
+        steps: of the optimiser.
         weighted: each class counts as much as any other in the loss.
         flips: half of the training images mirrored, and all cropped at random, drawn once for each of eight copies.
     """
     if flips:
         images, labels = _flipped_and_cropped(images, labels, seed)
     loss = _weighted(labels) if weighted else None
-    return Classifier(classes=CLASSES, seed=seed, loss=loss).fit(images, labels).predict(test)
+    return Classifier(classes=CLASSES, seed=seed, steps=steps, loss=loss).fit(images, labels).predict(test)
 
 
 def balanced(truth: Labels, predicted: Labels) -> float:

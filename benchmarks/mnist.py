@@ -4,25 +4,24 @@
     SYNTHGEN_BENCH_DATA=data python benchmarks/mnist.py --minutes 20 --threads 1      # the same time of processor
 
 For each seed a generator with default settings trains on the 60,000 training images. The small CNN of the report, with
-the same number of optimiser steps in every arm, is tested on the 10,000 official test images:
+the same number of optimiser steps in every arm (`--judge-steps`), is tested on the 10,000 official test images:
 
 `tstr_ratio`     accuracy after 10,000 synthetic images over that after 10,000 real ones
 `gain_100`       accuracy after 100 real images a class and 10,000 synthetic ones, minus that after the real ones alone
 `gain_100_own`   the same with a generator that saw these 1,000 images and nothing else (`--own-minutes 5`)
 
-Intervals draw test images and seeds again, paired. An interrupted run continues.
+Intervals draw test images and seeds again, paired. Runs stay in `--runs`, and an interrupted one continues.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from classifiers import CLASSES, Images, Labels, at_most, interval, mnist, predictions
+from classifiers import CLASSES, STEPS, Images, Labels, at_most, interval, mnist, predictions
 from record import Recording
 
 from synthgen.generation import generate_records
@@ -34,15 +33,17 @@ _FACTS = ("samples", "seconds", "precision", "held_out", "guidance", "guidance_t
 
 
 def made(
-    images: Images, labels: Labels, options: argparse.Namespace, *, minutes: float, seed: int
+    images: Images, labels: Labels, options: argparse.Namespace, *, name: str, minutes: float, seed: int
 ) -> tuple[Images, Labels, dict[str, Any]]:
     """Synthetic images, classes equally, of a generator trained on these for so long, and facts of its training."""
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / "train.npz"
+    place = options.runs / f"{name}-{minutes:g}-{seed}"
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / "train.npz"
+    if not path.exists():
         np.savez(path, X=images, y=labels)
-        budget = {"minutes": minutes, "seed": seed, "threads": options.threads}
-        run = train({"train": budget}, modality="image", data=path, out=Path(place) / "run")
-        return *_drawn(run, options.n, seed), {name: run.facts[name] for name in _FACTS}
+    budget = {"minutes": minutes, "seed": seed, "threads": options.threads}
+    run = train({"train": budget}, modality="image", data=path, out=place / "run")
+    return *_drawn(run, options.n, seed), {name: run.facts[name] for name in _FACTS}
 
 
 def _drawn(run: Run, n: int, seed: int) -> tuple[Images, Labels]:
@@ -59,7 +60,7 @@ def one_seed(seed: int, options: argparse.Namespace) -> dict[str, Any]:
     few = at_most(labels, [_FEW] * CLASSES, seed)
     many = at_most(labels, [options.n // CLASSES] * CLASSES, seed)
     real = images[few], labels[few]
-    *ours, facts = made(images, labels, options, minutes=options.minutes, seed=seed)
+    *ours, facts = made(images, labels, options, name="all", minutes=options.minutes, seed=seed)
     arms = {
         "real": (images[many], labels[many]),
         "synthetic": (ours[0], ours[1]),
@@ -67,9 +68,11 @@ def one_seed(seed: int, options: argparse.Namespace) -> dict[str, Any]:
         "few_and_synthetic": _joined(real, (ours[0], ours[1])),
     }
     if options.own_minutes:
-        *own, _ = made(*real, options, minutes=options.own_minutes, seed=seed)
+        *own, _ = made(*real, options, name="few", minutes=options.own_minutes, seed=seed)
         arms["few_and_own"] = _joined(real, (own[0], own[1]))
-    return {"facts": facts, **{name: predictions(*arm, test, seed=seed).tolist() for name, arm in arms.items()}}
+    steps = options.judge_steps
+    found = {name: predictions(*arm, test, seed=seed, steps=steps).tolist() for name, arm in arms.items()}
+    return {"facts": facts, **found}
 
 
 def _joined(first: tuple[Images, Labels], second: tuple[Images, Labels]) -> tuple[Images, Labels]:
@@ -84,6 +87,8 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, help="of training and drawing; unset: all cores")
     parser.add_argument("--n", type=int, default=10_000)
+    parser.add_argument("--judge-steps", type=int, default=STEPS, help="of 64 images, of every arm's judge")
+    parser.add_argument("--runs", type=Path, default=Path("runs/mnist"), help="where runs stay")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     if options.threads:
@@ -103,7 +108,7 @@ def main() -> None:
             if more in arm
         }
         accuracy = {key: [float((p == truth).mean()) for p in each] for key, each in arm.items()}
-        settings = {name: getattr(options, name) for name in ("minutes", "threads", "own_minutes", "n")}
+        settings = {name: getattr(options, name) for name in ("minutes", "threads", "own_minutes", "n", "judge_steps")}
         recording.results = {
             "settings": settings, "tstr_ratio": ratio, **gains, "accuracy": accuracy, "trainings": facts,
         }  # fmt: skip

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from classifiers import CLASSES, at_most, balanced, interval, mnist, predictions
 from record import Recording
 
@@ -34,7 +35,7 @@ _SMALL, _LARGE = 50, 1_000
 _ARMS = ("plain", "weighted", "flips", "balance")
 
 
-def one_seed(seed: int, *, minutes: float) -> dict[str, Any]:
+def one_seed(seed: int, *, minutes: float, threads: int | None) -> dict[str, Any]:
     """Predictions of the four arms, and which classes are small."""
     images, labels = mnist("train")
     test, _ = mnist("test")
@@ -50,7 +51,7 @@ def one_seed(seed: int, *, minutes: float) -> dict[str, Any]:
         place = Path(folder)
         np.savez(place / "train.npz", X=images, y=labels)
         asked = {
-            "train": {"minutes": minutes, "seed": seed},
+            "train": {"minutes": minutes, "seed": seed, "threads": threads},
             "data": {"balance": 0.5, "holdout": 0.02, "calibration": 0},
         }
         run = train(asked, modality="image", data=place / "train.npz", out=place / "run")
@@ -67,12 +68,17 @@ def one_seed(seed: int, *, minutes: float) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--threads", type=int, help="of training and drawing; unset: all cores")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
     name = "mnist_imbalanced" if options.minutes >= 10 else "mnist_imbalanced_draft"
     with Recording(name, seeds=options.seeds) as recording:
         found = [
-            recording.once(f"seed {seed}", lambda seed=seed: one_seed(seed, minutes=options.minutes))
+            recording.once(
+                f"seed {seed}", lambda seed=seed: one_seed(seed, minutes=options.minutes, threads=options.threads)
+            )
             for seed in options.seeds
         ]
         _, truth = mnist("test")
@@ -85,7 +91,11 @@ def main() -> None:
             for name in _ARMS[:-1]
         }
         recording.results = {
-            "settings": {"minutes": options.minutes, "small": [one["small"] for one in found]},
+            "settings": {
+                "minutes": options.minutes,
+                "threads": options.threads,
+                "small": [one["small"] for one in found],
+            },
             "balanced_accuracy": each,
             "differences": above,
         }
