@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import platform
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from synthgen.evaluation.metric import jsonable
 from synthgen.evaluation.presentation import Finding, cell, classes_of, contest, mood, sections_of
 from synthgen.io.atomic import remove, write_text
 
-__all__ = ["markdown", "render", "versions", "write"]
+__all__ = ["markdown", "render", "write"]
 
 
 def write(
@@ -50,17 +48,6 @@ def write(
     write_text(directory / "report.md", markdown(facts, findings))
     write_text(directory / "report.html", page)
     write_text(directory / "report.json", text + "\n")
-
-
-def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
-    found = {"python": platform.python_version()}
-    for name in ("synthgen", "torch", "numpy", "scipy", "scikit-learn"):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
 
 
 def render(

@@ -24,6 +24,7 @@ from synthgen.evaluation.presentation import Finding
 from synthgen.evaluation.verdict import answer, sentences
 from synthgen.io import notebook
 from synthgen.io.atomic import remove_leftovers
+from synthgen.io.card import versions
 from synthgen.io.lock import locked
 
 if TYPE_CHECKING:
@@ -304,5 +305,5 @@ def _provenance(
         "training_seed": run.config.train.seed,
         "privacy": run.facts.get("privacy"),
         "synthetic": dict(material.provenance),
-        "versions": page.versions(),
+        "versions": versions(),
     }

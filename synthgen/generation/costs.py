@@ -28,10 +28,10 @@ from synthgen.io.run import Run
 __all__ = ["Cost", "Figures", "cost", "measure"]
 
 _TRIAL = 32
-# Estimates: a process took 2 to 15 s to start on CPU servers, busy ones the longest.
-_START_SECONDS = 6.0  # Python, torch and the run
-_SECONDS_A_SHARD = 0.002  # of the process that finishes
-_FINISHING_SECONDS = 0.5
+# Measured by benchmarks/generation_scaling.py on two free cores; on a busy machine a process took up to 15 s to start.
+_START_SECONDS = 4.0  # Python, torch and the run
+_SECONDS_A_SHARD = 0.0003  # of the process that finishes
+_FINISHING_SECONDS = 0.1
 
 
 @dataclass(frozen=True)

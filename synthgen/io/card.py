@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import PurePath
 from typing import Any
@@ -14,18 +15,21 @@ from synthgen.config import RunConfig
 __all__ = ["attribute_line", "run_card", "versions"]
 
 _NAMES = 12
-_NAMED = ("synthgen", "torch", "numpy", "pandas", "pyarrow", "scikit-learn")
+_NAMED = ("synthgen", "torch", "numpy", "scipy", "pandas", "pyarrow", "scikit-learn")
 
 
 def versions() -> dict[str, str]:
     """Python and the distributions whose version can change a result."""
-    found = {"python": platform.python_version()}
-    for name in _NAMED:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    known = {name: _version(name) for name in _NAMED}
+    return {"python": platform.python_version(), **{name: version for name, version in known.items() if version}}
+
+
+@cache  # every shard names them, and reading a distribution's metadata takes milliseconds
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def run_card(facts: Mapping[str, Any], config: RunConfig, schema: Schema) -> str:

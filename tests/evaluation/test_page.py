@@ -20,6 +20,7 @@ from synthgen.evaluation.metric import MetricRow
 from synthgen.evaluation.presentation import Finding, number
 from synthgen.evaluation.privacy import Pair
 from synthgen.evaluation.verdict import answer, sentences
+from synthgen.io.card import versions
 
 HOSTILE = "<script>alert('x')</script>"
 
@@ -56,7 +57,7 @@ def facts_of(*findings):
             "privacy": None,
             "training_seed": 0,
             "synthetic": {"seed": 4, "prompt": HOSTILE},
-            "versions": page.versions(),
+            "versions": versions(),
         },
     }
 
