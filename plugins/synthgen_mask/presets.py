@@ -4,6 +4,10 @@ The network predicts the clean record itself, from patches of 2 x 2 pixels (Li &
 generative models denoise"). What it cannot yet predict then comes out smooth; EDM's mix of record and noise left noise
 in the sample, and a noisy arg-max is salt all over the mask. The masks stand at twice the scale of the image, and
 training puts its noise levels where shapes are decided; below 0.1 there is nothing left that a mask could say.
+
+Guidance holds the classes asked for more firmly: at the weights 1, 1.5, 2 and 3 a judge that learnt from drawn pairs
+reaches .87, .91, .91 and .88 of one that learnt from real ones, and drawn masks agree with the real-trained judge at
+.69, .79, .82 and .82 where real ones do at .83 (benchmarks/mask_quality.py --samples 80000, means of two seeds).
 """
 
 from __future__ import annotations
@@ -16,6 +20,8 @@ from synthgen.api import Schema
 __all__ = ["PRESETS", "choices"]
 
 NOISE = {"parameterisation": "x", "mean": 0.8, "std": 1.4, "sigma_min": 0.1}
+
+GUIDANCE = 2.0
 
 FEW = 1000
 """Below so many records the network drops feature maps in training."""
@@ -43,5 +49,6 @@ def choices(schema: Schema, records: int) -> dict[str, Any]:
         "network": {**network, "dropout": 0.1 if records < FEW else 0.0},
         "noise": NOISE,
         "optim": optimiser,
+        "sampling": {"guidance": GUIDANCE},
         "train": {"samples": min(1_000_000, max(24_000, PASSES * records))},
     }

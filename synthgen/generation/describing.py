@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from synthgen.generation.asking import words
 from synthgen.generation.plan import Plan
 from synthgen.generation.requiring import reach_sentence
 from synthgen.generation.vetting import PERCENTILE, Tally
+from synthgen.generation.worker import remove_markers
 from synthgen.io.atomic import sha256_of, write_text, written
 from synthgen.io.card import versions
 from synthgen.io.run import Run
@@ -82,7 +82,7 @@ def describe(
     write_text(directory / "manifest.json", json.dumps({"algorithm": "sha256", "files": rows}, indent=1))
     provenance["manifest"] = sha256_of(directory / "manifest.json")
     write_text(directory / "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False))
-    shutil.rmtree(directory / ".shards", ignore_errors=True)
+    remove_markers(directory)
     return provenance
 
 

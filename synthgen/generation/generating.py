@@ -24,7 +24,7 @@ from synthgen.generation.requiring import Requiring
 from synthgen.generation.storing import fill_store
 from synthgen.generation.vetter import Vetter, judge_of, prepare, standard_in
 from synthgen.generation.vetting import TRIES, Judging, Vetting, select
-from synthgen.generation.worker import finished_files, make_records, tally_of
+from synthgen.generation.worker import finished_files, make_records, remove_markers, tally_of
 from synthgen.io.atomic import TEMPORARY, make_directory, remove_leftovers, write_text
 from synthgen.io.lock import OWNER, locked
 from synthgen.io.run import Run
@@ -272,6 +272,8 @@ def place(run: Run, plan: Plan, out: Path | None, *, force: bool, doing: str, sh
         _check_place(directory, plan)
         if not shared:
             remove_leftovers(directory)
+            if (directory / "provenance.json").exists():
+                remove_markers(directory)  # it was killed after its last file
         yield directory
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,7 @@ __all__ = [
     "file_metadata",
     "finished_files",
     "make_records",
+    "remove_markers",
     "row_columns",
     "shard_records",
     "tally_of",
@@ -230,6 +232,11 @@ def mark(directory: Path, shard: int, files: Sequence[WrittenFile]) -> None:
     """Record that a shard is complete on disk."""
     rows = [dataclasses.asdict(file) for file in files]
     write_text(directory / _MARKERS / f"{shard:05d}.json", json.dumps(rows))
+
+
+def remove_markers(directory: Path) -> None:
+    """Delete what nobody needs once the data set has its manifest."""
+    shutil.rmtree(directory / _MARKERS, ignore_errors=True)
 
 
 def finished_files(directory: Path, shard: int) -> list[WrittenFile] | None:

@@ -20,7 +20,6 @@ refused, and why gradients come from `torch.func` and not from Opacus' hooks.
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -54,6 +53,7 @@ from synthgen.training.guarantee import (
 from synthgen.training.precision import choose_device
 from synthgen.training.prepare import lasting_path, preset_of
 from synthgen.training.public import public_schema, public_source, without_private_data
+from synthgen.training.state import remove_state
 
 __all__ = ["train_privately"]
 
@@ -218,6 +218,6 @@ def _finish(path: Path, prepared: _Prepared, facts: dict[str, Any], tell: Progre
              "conditions.safetensors", "model.safetensors", "metrics.jsonl"]  # fmt: skip
     facts["files"] = {name: sha256_of(path / name) for name in names}
     write_text(path / "run.json", json.dumps(facts, indent=2, ensure_ascii=False))
-    shutil.rmtree(path / "state", ignore_errors=True)
+    remove_state(path)
     tell({**event, "kind": "finish", "samples": facts["samples"], "progress": 1.0})
     return Run.open(path)

@@ -6,7 +6,6 @@ import contextlib
 import copy
 import json
 import math
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -47,7 +46,14 @@ from synthgen.training.prepare import Prepared, prepare
 from synthgen.training.private import train_privately
 from synthgen.training.regularisation import sentence
 from synthgen.training.starting import adapt, check_sharding, freeze, take_weights
-from synthgen.training.state import load_checkpoint, note_parts, noted_parts, save_checkpoint, settled_before
+from synthgen.training.state import (
+    load_checkpoint,
+    note_parts,
+    noted_parts,
+    remove_state,
+    save_checkpoint,
+    settled_before,
+)
 from synthgen.training.watching import Watching, remarks
 
 __all__ = ["run_training"]
@@ -97,6 +103,8 @@ def _train_in(
                 f"{path} holds a run of another request", hint="Choose another --out, or replace it with --force."
             )
         if facts["status"] == "finished":
+            if ranks.leads:
+                remove_state(path)  # it was killed after its last file
             return Run.open(path)
     if wants_privacy(overrides):
         refuse_company(overrides, others=init is not None or continued is not None, processes=ranks.size)
@@ -376,7 +384,7 @@ class _Session:
         ]
         self.facts["files"] = {name: sha256_of(self.path / name) for name in names}
         write_text(self.path / "run.json", json.dumps(self.facts, indent=2, ensure_ascii=False))
-        shutil.rmtree(self.path / "state", ignore_errors=True)
+        remove_state(self.path)
         noticed = "".join(f"; {text}" for text in self.facts["remarks"])
         self.events.tell("finish", held_out=min(choice.losses.values()), message=f"training ended: {ended}{noticed}")
         self.ranks.wait()

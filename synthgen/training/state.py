@@ -7,6 +7,7 @@ started again takes the same steps as one that was not. One file carries everyth
 from __future__ import annotations
 
 import json
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ __all__ = [
     "note_parts",
     "noted_parts",
     "optimizer_tensors",
+    "remove_state",
     "restore_optimizer",
     "save_checkpoint",
     "settled_before",
@@ -71,6 +73,11 @@ def load_checkpoint(run: Path) -> tuple[dict[str, dict[str, torch.Tensor]], dict
         raise RunError(
             f"the checkpoint {path} is damaged: {error}", hint="Start over with --force, or in another --out."
         ) from error
+
+
+def remove_state(run: Path) -> None:
+    """Delete what nobody needs once the run is finished."""
+    shutil.rmtree(run / "state", ignore_errors=True)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

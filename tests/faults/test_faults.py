@@ -106,6 +106,18 @@ def test_two_commands_on_one_directory_do_not_meet(tiny_run, tiny_overrides, tmp
             work(tiny_run, out=tmp_path / "d")
 
 
+def test_what_a_kill_after_the_last_file_leaves_goes_with_the_same_call(tiny_run, tiny_overrides, tmp_path):
+    train(tiny_overrides, out=tmp_path / "run")
+    generate(tiny_run, n=4, out=tmp_path / "set")
+    remains = [tmp_path / "run" / "state" / "checkpoint.safetensors", tmp_path / "set" / ".shards" / "00000.json"]
+    for path in remains:
+        path.parent.mkdir()
+        path.write_bytes(b"left")
+    train(tiny_overrides, out=tmp_path / "run")
+    generate(tiny_run, n=4, out=tmp_path / "set")
+    assert not any(path.parent.exists() for path in remains)
+
+
 def test_a_clock_that_jumps_changes_no_byte(tiny_run, tmp_path, monkeypatch):
     asked = {"n": 12, "shards": 3, "steps": 1}
     generate(tiny_run, **asked, out=tmp_path / "a")
