@@ -20,6 +20,7 @@ from synthgen_timeseries.compand import Companding
 from synthgen_timeseries.encoding import Encoding
 from synthgen_timeseries.scaling import Scaling
 from synthgen_timeseries.series import ChannelScale, gaps, inside
+from synthgen_timeseries.steps import StepsFound, nearest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,8 +40,9 @@ class SeriesCodec:
     """Codec of the time-series modality.
 
     `decode(encode(r))` returns the observed values within float32 precision of the channel's scale. Decoded values are
-    clipped to the training range widened by 10 % and keep its sign, whole-number channels are rounded, categories are
-    names that exist, and everything inside the length counts as observed.
+    clipped to the training range widened by 10 % and keep its sign, whole-number channels are rounded, channels measured
+    in steps take the nearest value seen in training (`steps`), categories are names that exist, and everything inside
+    the length counts as observed.
     """
 
     def __init__(self, schema: Schema) -> None:
@@ -49,6 +51,7 @@ class SeriesCodec:
         self._scale: ChannelScale | None = None
         self._scaling: Scaling | None = None
         self._range = np.zeros((2, len(schema.channels)))
+        self._levels = [np.zeros(0, dtype=np.float32) for _ in schema.channels]
 
     @property
     def scale(self) -> ChannelScale:
@@ -68,19 +71,22 @@ class SeriesCodec:
         """Mean, deviation and range of each channel, one pass; the scaling from an even sample of the records."""
         sample = _Sample(_SAMPLE)
         low, high = np.full((2, len(self._schema.channels)), np.inf)
+        steps = StepsFound(len(self._schema.channels))
 
         def watched() -> Iterator[Records]:
             for batch in batches:
                 known, values = batch["observed"], batch["values"]
                 np.minimum(low, np.where(known, values, np.inf).min(axis=(0, 2), initial=np.inf), out=low)
                 np.minimum(high, np.where(known, -values, np.inf).min(axis=(0, 2), initial=np.inf), out=high)
-                part = self._encoding.split(batch)
-                sample.add(part)
-                yield part
+                steps.add(batch)
+                sample.add(batch)
+                yield self._encoding.split(batch)
 
         self._scale = ChannelScale.fit(watched())
         self._range = np.stack([low, -high])
-        self._scaling = Scaling.fit(self._ways(), sample.records(), self._scale)
+        seen = sample.records()
+        self._scaling = Scaling.fit(self._ways(), self._encoding.split(seen), self._scale)
+        self._levels = steps.levels(seen)
         return self
 
     def encode(self, records: Records) -> Batch:
@@ -140,6 +146,7 @@ class SeriesCodec:
         if self.scaling.way.any():
             tensors["way"] = torch.from_numpy(self.scaling.way.copy())
             tensors["knots"] = torch.from_numpy(self.scaling.knots.copy())
+        tensors |= {f"levels/{k}": torch.from_numpy(each.copy()) for k, each in enumerate(self._levels) if len(each)}
         return {"sigma_data": _SIGMA_DATA, "margin": _MARGIN}, tensors
 
     def load_state(self, facts: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Self:
@@ -151,6 +158,9 @@ class SeriesCodec:
         knots = tensors["knots"].numpy() if "knots" in tensors else np.full((channels, 2, 1), np.nan)
         self._scaling = Scaling(way, bend, knots)
         self._range = tensors["range"].numpy() if "range" in tensors else np.stack([self._scale.low, self._scale.high])
+        for index in range(len(self._levels)):
+            if (levels := tensors.get(f"levels/{index}")) is not None:
+                self._levels[index] = levels.numpy().astype(np.float32)
         return self
 
     def _ways(self) -> list[str]:
@@ -201,12 +211,14 @@ class SeriesCodec:
         return np.asarray(np.clip(wanted, 1, steps), dtype=np.int32)
 
     def _make_legal(self, values: NDArray[np.float64]) -> None:
-        """Whole numbers are rounded, and no channel has a sign that training never saw."""
+        """Whole numbers are rounded, steps kept, and no channel has a sign that training never saw."""
         for index, channel in enumerate(self._schema.channels):
             if channel.kind == "categorical":
                 continue
             if channel.kind == "integer":
                 values[:, index] = np.rint(values[:, index])
+            else:
+                values[:, index] = nearest(values[:, index], self._levels[index])
             low, high = self._range[:, index]
             if channel.kind == "interval":
                 values[:, index] = np.maximum(values[:, index], max(low, 0.0) / 10 or 1e-6)

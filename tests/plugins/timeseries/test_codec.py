@@ -166,3 +166,24 @@ def test_series_that_drift_through_a_level_keep_the_linear_scale():
     x = SeriesCodec(source.schema).fit([records]).encode(records).x.numpy()
     values = records["values"].astype(np.float64)
     np.testing.assert_allclose(x, (values - values.mean()) / values.std() * 0.5, atol=1e-5)
+
+
+def test_a_channel_measured_in_steps_is_decoded_to_its_steps_and_others_are_not():
+    rng = np.random.default_rng(0)
+    walk = rng.standard_normal((300, 3, 32)).cumsum(axis=2)
+    walk[:, 0] = np.round(walk[:, 0] * 2) * 0.37  # an instrument with a step
+    walk[:, 2] = np.maximum(walk[:, 2], 0.0)  # often the same, but continuous
+    names = channels_named(["stepped", "continuous", "stuck"], integer=[])
+    source = Collection(list(walk), names, None).source()
+    records = source.read(np.arange(len(source)))
+    codec = SeriesCodec(source.schema).fit([records.take(slice(0, 150)), records.take(slice(150, 300))])
+    batch = codec.encode(records)
+    drawn = batch.x + 0.01 * torch.randn(batch.x.shape, generator=torch.Generator().manual_seed(0))
+    again = SeriesCodec(source.schema).load_state(*codec.state())
+    for each in (codec, again):
+        found = each.decode(drawn, batch.conditions)["values"]
+        steps = found[:, 0] / 0.37
+        np.testing.assert_allclose(steps, np.rint(steps), atol=1e-3)
+        assert np.mean(found[:, 0] == records["values"][:, 0]) > 0.9
+        assert np.isin(found[:, 1], records["values"][:, 1]).mean() < 0.01
+        assert np.isin(found[:, 2][found[:, 2] > 0], records["values"][:, 2]).mean() < 0.01
