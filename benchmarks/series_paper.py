@@ -23,6 +23,7 @@ from record import Recording
 from series_data import add_training_options, training_facts, training_overrides, windows_of
 from synthgen_timeseries import protocol
 
+from synthgen.config import merge
 from synthgen.generation import generate_records
 from synthgen.io.run import Run
 from synthgen.training import train
@@ -86,8 +87,8 @@ def trained(row: str, arm: str, seed: int, chosen: argparse.Namespace, windows: 
     if not archive.exists():
         watched = np.random.default_rng(0).permutation(len(windows))[:_WATCHED]
         np.savez(archive, X_train=windows, X_test=windows[watched])
-    overrides = training_overrides(chosen, seed)
-    overrides["data"] = {"validation": 0.0, "calibration": 0.0}  # the protocol trains on all windows
+    everything = {"data": {"validation": 0.0, "calibration": 0.0}}  # the protocol trains on all windows
+    overrides = dict(merge(everything, training_overrides(chosen, seed)))
     return train(overrides, modality="timeseries", data=archive, out=place / "run")
 
 
