@@ -40,9 +40,9 @@ class SeriesCodec:
     """Codec of the time-series modality.
 
     `decode(encode(r))` returns the observed values within float32 precision of the channel's scale. Decoded values are
-    clipped to the training range widened by 10 % and keep its sign, whole-number channels are rounded, channels measured
-    in steps take the nearest value seen in training (`steps`), categories are names that exist, and everything inside
-    the length counts as observed.
+    clipped to the training range widened by 10 % and keep its sign, whole-number channels are rounded, channels that
+    were measured in steps take the nearest value seen in training (`steps`), categories are names that exist, and
+    everything inside the length counts as observed.
     """
 
     def __init__(self, schema: Schema) -> None:

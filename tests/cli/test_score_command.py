@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import synthgen
@@ -48,3 +49,25 @@ def test_follow_without_data_is_a_usage_error(run_cli: Callable[..., Any]) -> No
     ran = run_cli("score", "--follow")
     assert ran.code == 2
     assert "--follow needs --data" in ran.stderr
+
+
+def test_by_step_scores_each_row_of_a_table_and_says_so(run_cli: Callable[..., Any], tmp_path: Path) -> None:
+    t = np.arange(1_500)
+    wave = np.sin(t / 2) + 0.1 * np.random.default_rng(0).normal(size=len(t))
+    lines = ["flow", *(f"{value:.4f}" for value in wave)]
+    (tmp_path / "normal.csv").write_text("\n".join(lines))
+    (tmp_path / "new.csv").write_text("\n".join(lines[:201]))
+    overrides = {
+        "network": {"width": 16, "blocks": 1, "multipliers": [1, 2]},
+        "train": {"samples": 1_000},
+        "data": {"window": 16, "calibration": 0.2, "holdout": 0.2},
+    }
+    trained = synthgen.train(overrides, modality="timeseries", data=tmp_path / "normal.csv", out=tmp_path / "run")
+    arguments = ["score", "--run", str(trained.path), "--data", str(tmp_path / "new.csv"), "--by", "step"]
+    document = run_cli(*arguments, "--alpha", "0.05", "--out", str(tmp_path / "scores"), "--json").document
+    assert document["steps"] == 200
+    assert {"step", "score", "p", "q", "flagged", "map"} <= set(pd.read_parquet(tmp_path / "scores" / "steps.parquet"))
+    assert (tmp_path / "scores" / "steps.html").stat().st_size > 10_000
+    refused = run_cli(*arguments, "--label-errors")
+    assert refused.code == 2
+    assert "does not go with --by step" in refused.stderr
