@@ -11,27 +11,27 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
 
-__all__ = ["as_cut", "as_parts_of", "fill", "local", "whole"]
+__all__ = ["as_cut", "as_parts_of", "fill", "is_cut", "local", "whole"]
 
 
-def _is_cut(tensor: Tensor) -> TypeGuard[DTensor]:
+def is_cut(tensor: Tensor) -> TypeGuard[DTensor]:
     """Whether it is a DTensor, whose import costs every process of one a second."""
     return hasattr(tensor, "device_mesh")
 
 
 def local(tensor: Tensor) -> Tensor:
     """This process's part; a plain tensor is its own."""
-    return tensor.to_local() if _is_cut(tensor) else tensor
+    return tensor.to_local() if is_cut(tensor) else tensor
 
 
 def whole(tensor: Tensor) -> Tensor:
     """The whole tensor, in every process, which all must ask for together."""
-    return tensor.full_tensor() if _is_cut(tensor) else tensor
+    return tensor.full_tensor() if is_cut(tensor) else tensor
 
 
 def as_parts_of(value: Tensor, like: Tensor) -> Tensor:
     """A whole tensor cut as another one is."""
-    if not _is_cut(like) or _is_cut(value) or value.shape != like.shape:
+    if not is_cut(like) or is_cut(value) or value.shape != like.shape:
         return value
     from torch.distributed.tensor import distribute_tensor
 
@@ -40,7 +40,7 @@ def as_parts_of(value: Tensor, like: Tensor) -> Tensor:
 
 def as_cut(part: Tensor, like: Tensor) -> Tensor:
     """This process's part as one of a whole that is cut as another tensor is."""
-    if not _is_cut(like):
+    if not is_cut(like):
         return part
     from torch.distributed.tensor import DTensor
 

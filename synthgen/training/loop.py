@@ -239,11 +239,10 @@ class Trainer:
         self.good_samples = self.samples
 
     def checkpoint(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
-        """Tensors by group, and JSON-able counters."""
+        """Tensors by group, of which some may be cut over the processes, and JSON-able counters."""
         tensors = {name: dict(module.state_dict()) for name, module in self._modules().items()}
         tensors |= {f"good {name}": state for name, state in self._good.items()}
         tensors |= {"optimizer": optimizer_tensors(self.optimizer), "ema": self.ema.state_dict()}
-        tensors = {group: {name: whole(value) for name, value in named.items()} for group, named in tensors.items()}
         if self.adaptive is not None:
             tensors["adaptive"] = self.adaptive.state_dict()
         counters: dict[str, Any] = {name: getattr(self, name) for name in _COUNTERS}

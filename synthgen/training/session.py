@@ -326,7 +326,7 @@ class _Session:
             "log": self.log,
         }
         groups = {**tensors, "best": self.watching.best, "guide": self.kept.guide}
-        self.ranks.first(lambda: save_checkpoint(self.path, groups, facts))
+        save_checkpoint(self.path, groups, facts, self.ranks, step=self.trainer.step_index)
         self.events.tell("checkpoint")
 
     def _finish(self, ended: str | None) -> Run:

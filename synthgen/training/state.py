@@ -1,7 +1,8 @@
 """What resuming needs, in `state/`: weights, optimiser, averages and counters as safetensors and JSON, never pickle.
 
 The random numbers of a step depend on (seed, step) alone, so no generator state is kept, and a run that was killed and
-started again takes the same steps as one that was not. One file carries everything, so a checkpoint is whole or absent.
+started again takes the same steps as one that was not. One file carries everything, so a checkpoint is whole or absent;
+tensors that are cut over processes lie in a folder beside it that it names (`shards`).
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from synthgen.distributed import Ranks
 from synthgen.errors import RunError
 from synthgen.io.atomic import atomic_file, read_text, write_text
-from synthgen.nn.sharded import as_parts_of
+from synthgen.nn.sharded import as_parts_of, is_cut
+from synthgen.training.shards import read_shards, sizes, write_shards
 
 __all__ = [
     "load_checkpoint",
@@ -32,24 +35,39 @@ __all__ = [
 ]
 
 _FILE = "state/checkpoint.safetensors"
+_SHARDS = "state/shards-"
 PARTS = "state/parts.json"
 
 
-def save_checkpoint(run: Path, groups: dict[str, dict[str, torch.Tensor]], facts: dict[str, Any]) -> None:
-    """Write a checkpoint atomically.
+def save_checkpoint(
+    run: Path, groups: dict[str, dict[str, torch.Tensor]], facts: dict[str, Any], ranks: Ranks, *, step: int
+) -> None:
+    """Write a checkpoint atomically; all processes call this together, and the first writes what is not cut.
 
     Args:
         run: the run directory.
         groups: group name (`network`, `optimizer`, ...) -> named tensors.
         facts: JSON-able counters.
+        ranks: the processes of this training.
+        step: names the folder of what is cut; no other checkpoint of this training has the same.
     """
-    tensors = {
-        f"{group}|{name}": tensor.detach().cpu().contiguous()
-        for group, named in groups.items()
-        for name, tensor in named.items()
-    }
-    with atomic_file(run / _FILE) as temporary:
-        save_file(tensors, temporary, metadata={"facts": json.dumps(facts)})
+    tensors = {f"{group}|{name}": tensor.detach() for group, named in groups.items() for name, tensor in named.items()}
+    parts = {name: tensor for name, tensor in tensors.items() if is_cut(tensor)}
+    folder = run / f"{_SHARDS}{step}" if parts else None
+    if folder is not None:
+        ranks.first(lambda: shutil.rmtree(folder, ignore_errors=True))
+        write_shards(folder, parts)
+
+    def write() -> None:
+        plain = {name: tensor.cpu().contiguous() for name, tensor in tensors.items() if name not in parts}
+        told = facts if folder is None else {**facts, "shards": {"folder": folder.name, "bytes": sizes(folder)}}
+        with atomic_file(run / _FILE) as temporary:
+            save_file(plain, temporary, metadata={"facts": json.dumps(told)})
+        for old in (run / _SHARDS).parent.glob(f"{Path(_SHARDS).name}*"):
+            if old != folder:
+                shutil.rmtree(old, ignore_errors=True)
+
+    ranks.first(write)
 
 
 def load_checkpoint(run: Path) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, Any]] | None:
@@ -65,10 +83,18 @@ def load_checkpoint(run: Path) -> tuple[dict[str, dict[str, torch.Tensor]], dict
         groups: dict[str, dict[str, torch.Tensor]] = {}
         with safe_open(path, framework="pt") as file:
             facts = json.loads(file.metadata()["facts"])
-            for key in file.keys():
-                group, _, name = key.partition("|")
-                groups.setdefault(group, {})[name] = file.get_tensor(key)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
+        if "shards" in facts:
+            folder = path.parent / Path(facts["shards"]["folder"]).name
+            if sizes(folder) != facts["shards"]["bytes"]:
+                raise ValueError(f"files in {folder.name} are missing or cut")
+            tensors |= read_shards(folder)
+        for key, tensor in tensors.items():
+            group, _, name = key.partition("|")
+            groups.setdefault(group, {})[name] = tensor
         return groups, facts
+    except RunError:
+        raise
     except Exception as error:
         raise RunError(
             f"the checkpoint {path} is damaged: {error}", hint="Start over with --force, or in another --out."

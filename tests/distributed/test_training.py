@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from synthgen.config import merge
-from synthgen.errors import ConfigError
+from synthgen.errors import ConfigError, RunError
 from synthgen.io.run import Run, load_tensors
 from synthgen.nn.sharded import as_cut, as_parts_of, local, whole
 from synthgen.training import train
@@ -179,8 +179,21 @@ def test_another_number_of_processes_takes_a_training_up(sharding, before, after
     assert farthest(alone, Run.open(tmp_path / "run")) < TOLERANCE
 
 
-def test_a_killed_process_ends_the_others_with_a_sentence_and_costs_nothing(launch, asked, alone, tmp_path):
+def test_a_missing_part_of_a_checkpoint_is_one_sentence(launch, asked, tmp_path):
+    asked = merge(asked, {"train": {"sharding": "fsdp"}})
+    assert launch(asked, tmp_path / "run", 2, send=signal.SIGTERM) == [130, 130]
+    parts = sorted((tmp_path / "run" / "state").glob("shards-*/*.safetensors"))
+    assert len(parts) == 2
+    parts[0].unlink()
+    with pytest.raises(RunError, match="missing or cut"):
+        train(asked, out=tmp_path / "run")
+
+
+@pytest.mark.parametrize("sharding", ["ddp", "fsdp"])
+def test_a_killed_process_ends_the_others_with_a_sentence_and_costs_nothing(sharding, launch, asked, alone, tmp_path):
+    asked = merge(asked, {"train": {"sharding": sharding}})
     assert launch(asked, tmp_path / "run", 2, send=signal.SIGKILL) == [-signal.SIGKILL, 1]
+    assert sharding == "ddp" or len(list((tmp_path / "run" / "state").glob("shards-*/*.safetensors"))) >= 2
     assert "process 1 of 2 lost the others" in launch.log.read_text()
     assert launch(asked, tmp_path / "run", 2) == [0, 0]
     assert farthest(alone, Run.open(tmp_path / "run")) < TOLERANCE
