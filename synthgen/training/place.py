@@ -13,6 +13,7 @@ from typing import Any
 from synthgen import registry
 from synthgen.config import resolve
 from synthgen.errors import RunError, UsageError
+from synthgen.io.atomic import TEMPORARY
 from synthgen.io.lock import OWNER
 from synthgen.io.run import read_facts
 from synthgen.training.state import PARTS
@@ -55,8 +56,9 @@ def place(request: Mapping[str, Any], out: Path | None, *, resume: bool, force: 
 
 
 def _is_free(out: Path) -> bool:
-    """Whether it is a directory with nothing in it but notes of a training that has not begun."""
-    return out.is_dir() and all(path.relative_to(out).as_posix() in _NOTES for path in out.rglob("*"))
+    """Whether it is a directory with nothing in it but notes of a training that has not begun, or was killed by then."""
+    found = (path for path in out.rglob("*") if not path.name.startswith(TEMPORARY))
+    return out.is_dir() and all(path.relative_to(out).as_posix() in _NOTES for path in found)
 
 
 def clear(out: Path) -> None:
@@ -66,7 +68,7 @@ def clear(out: Path) -> None:
         UsageError: it is not a run's.
     """
     contents = [path for path in out.iterdir() if path.name != OWNER]
-    if contents and not (out / "run.json").exists():
+    if any(not path.name.startswith(TEMPORARY) for path in contents) and not (out / "run.json").exists():
         raise UsageError(f"--force replaces runs only, and {out} is not one", hint="Remove it yourself if it may go.")
     for path in contents:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

@@ -118,6 +118,14 @@ def test_what_a_kill_after_the_last_file_leaves_goes_with_the_same_call(tiny_run
     assert not any(path.parent.exists() for path in remains)
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_a_training_killed_while_it_wrote_its_first_file_begins_anew(force, tiny_overrides, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".tmp-1.json").write_text("{")
+    train(tiny_overrides, out=tmp_path / "run", force=force)
+    assert not (tmp_path / "run" / ".tmp-1.json").exists()
+
+
 def test_a_clock_that_jumps_changes_no_byte(tiny_run, tmp_path, monkeypatch):
     asked = {"n": 12, "shards": 3, "steps": 1}
     generate(tiny_run, **asked, out=tmp_path / "a")
