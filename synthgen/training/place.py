@@ -56,7 +56,7 @@ def place(request: Mapping[str, Any], out: Path | None, *, resume: bool, force: 
 
 
 def _is_free(out: Path) -> bool:
-    """Whether it is a directory with nothing in it but notes of a training that has not begun, or was killed by then."""
+    """Whether it is a directory with nothing but notes of a training that has not begun, or was killed by then."""
     found = (path for path in out.rglob("*") if not path.name.startswith(TEMPORARY))
     return out.is_dir() and all(path.relative_to(out).as_posix() in _NOTES for path in found)
 
