@@ -197,7 +197,7 @@ def commands(place: Path) -> dict[str, Command]:
         Command(
             "generate",
             lambda out: generate(run, n=400, shards=40, out=out),
-            lambda out: (out / "manifest.json").exists(),
+            lambda out: (out / "provenance.json").exists(),
             sound,
         ),
         Command(

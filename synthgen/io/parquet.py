@@ -229,6 +229,9 @@ class ParquetRows:
             for number, file in enumerate(self._files)
             for group in range(file.metadata.num_row_groups)
         ]
+        for number, _, rows in self._groups:
+            if rows < 0 or counts[number] < 0:
+                raise DataError(f"{self.paths[number]} is damaged: it says that it has fewer than no rows")
         self._starts = np.concatenate([[0], np.cumsum([rows for _, _, rows in self._groups])]).astype(np.int64)
         self._cache: OrderedDict[tuple[int, tuple[str, ...]], pa.Table] = OrderedDict()
         self._cache_bytes = cache_bytes
