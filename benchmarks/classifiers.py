@@ -21,7 +21,7 @@ __all__ = ["CLASSES", "STEPS", "at_most", "balanced", "interval", "mnist", "pred
 
 CLASSES = 10
 STEPS = 2_000
-"""Of a judge, with batches of 64: more of them change no arm by more than its interval."""
+"""Of a judge, with batches of 64: 13 passes over 10,000 images. The 400 of the report are 2.5."""
 
 _RESAMPLES = 2000
 _CROP = 3

@@ -28,7 +28,8 @@ from synthgen.io.run import Run
 __all__ = ["Cost", "Figures", "cost", "measure"]
 
 _TRIAL = 32
-# Measured by benchmarks/generation_scaling.py on two free cores; on a busy machine a process took up to 15 s to start.
+# Measured by benchmarks/generation_scaling.py (4.4 s, 0.15 ms, 6 ms), the last two rounded up for slower disks; on a
+# busy machine a process took up to 15 s to start.
 _START_SECONDS = 4.0  # Python, torch and the run
 _SECONDS_A_SHARD = 0.0003  # of the process that finishes
 _FINISHING_SECONDS = 0.1

@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 _FILE = "state/checkpoint.safetensors"
-_SHARDS = "state/shards-"
+_SHARDS = "shards-"
 PARTS = "state/parts.json"
 
 
@@ -53,7 +53,7 @@ def save_checkpoint(
     """
     tensors = {f"{group}|{name}": tensor.detach() for group, named in groups.items() for name, tensor in named.items()}
     parts = {name: tensor for name, tensor in tensors.items() if is_cut(tensor)}
-    folder = run / f"{_SHARDS}{step}" if parts else None
+    folder = (run / _FILE).parent / f"{_SHARDS}{step}" if parts else None
     if folder is not None:
         ranks.first(lambda: shutil.rmtree(folder, ignore_errors=True))
         write_shards(folder, parts)
@@ -63,7 +63,7 @@ def save_checkpoint(
         told = facts if folder is None else {**facts, "shards": {"folder": folder.name, "bytes": sizes(folder)}}
         with atomic_file(run / _FILE) as temporary:
             save_file(plain, temporary, metadata={"facts": json.dumps(told)})
-        for old in (run / _SHARDS).parent.glob(f"{Path(_SHARDS).name}*"):
+        for old in (run / _FILE).parent.glob(f"{_SHARDS}*"):
             if old != folder:
                 shutil.rmtree(old, ignore_errors=True)
 

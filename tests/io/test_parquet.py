@@ -149,3 +149,15 @@ def test_files_with_different_columns_are_refused(tmp_path):
     pq.write_table(pa.table({"b": [1]}), tmp_path / "1.parquet")
     with pytest.raises(DataError, match=r"1\.parquet has columns b, but 0\.parquet has a"):
         ParquetRows(parquet_files(tmp_path))
+
+
+def test_a_file_with_fewer_than_no_rows_is_refused(tmp_path):
+    path = tmp_path / "data.parquet"
+    pq.write_table(pa.table({"a": [1.0, 2.0, 3.0]}), path)
+    content = path.read_bytes()
+    footer = content[-8 - int.from_bytes(content[-8:-4], "little") : -8]
+    assert footer.count(b"\x16\x06") == 3  # Thrift's 64-bit 3: of the file, its row group, its column
+    path.write_bytes(content.replace(footer, footer.replace(b"\x16\x06", b"\x16\x05")))  # and -3
+    assert pq.ParquetFile(path).metadata.num_rows == -3
+    with pytest.raises(DataError, match="fewer than no rows"):
+        ParquetRows([path])
