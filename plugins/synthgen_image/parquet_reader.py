@@ -41,7 +41,7 @@ class ParquetReader:
         Raises:
             DataError: truncated or no Parquet, no column of images, a named column that is not there, damaged images.
         """
-        rows = ParquetRows(parquet_files(path))
+        rows = ParquetRows(parquet_files(path), memory_gib=options.memory_gib)
         if not len(rows):
             raise DataError(f"{path} holds no rows")
         images = _Images(rows, str(path))

@@ -91,7 +91,7 @@ class MaskParquetReader:
             DataError: damaged files, cells without an image, sizes that differ, ids outside the table of classes.
         """
         files = parquet_files(path)
-        rows = ParquetRows(files)
+        rows = ParquetRows(files, memory_gib=options.memory_gib)
         if not len(rows):
             raise DataError(f"{path} holds no rows")
         table_path = find_class_table(files[0])

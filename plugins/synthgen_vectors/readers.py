@@ -92,7 +92,7 @@ class ParquetReader:
     def read(self, path: Path, options: DataConfig) -> Source:
         """The columns that hold numbers, and the label."""
         files = parquet_files(path)
-        rows = ParquetRows(files)
+        rows = ParquetRows(files, memory_gib=options.memory_gib)
         if len(rows) * len(rows.schema) * 4 > options.memory_gib * 2**30:
             return streamed_source(rows, path, options)
         return _from_table(read_columns(files).to_pandas(), path, options, declared_label(rows.schema))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import json
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -203,14 +204,18 @@ def read_columns(paths: Path | Sequence[Path], columns: Sequence[str] | None = N
 class ParquetRows:
     """Rows of one or several Parquet files by position, decoding only the row groups that are touched.
 
-    Row groups that were read are kept, the least recently used leave first once they exceed `cache_bytes`, so random
-    batches from a set that fits cost one pass over the files.
+    Row groups that were read are kept, the least recently used leave first once they exceed 512 MB or what is allowed,
+    so random batches from a set that fits cost one pass over the files.
+
+    Args:
+        paths: of files with the same columns.
+        memory_gib: allowed for row groups; the one in use is kept in any case.
 
     Raises:
         DataError: a file is unreadable or its columns differ from the first file's.
     """
 
-    def __init__(self, paths: Iterable[Path], *, cache_bytes: int = _CACHE_BYTES) -> None:
+    def __init__(self, paths: Iterable[Path], *, memory_gib: float = math.inf) -> None:
         self.paths = list(paths)
         self._files = [open_parquet(path) for path in self.paths]
         if not self._files:
@@ -234,7 +239,7 @@ class ParquetRows:
                 raise DataError(f"{self.paths[number]} is damaged: it says that it has fewer than no rows")
         self._starts = np.concatenate([[0], np.cumsum([rows for _, _, rows in self._groups])]).astype(np.int64)
         self._cache: OrderedDict[tuple[int, tuple[str, ...]], pa.Table] = OrderedDict()
-        self._cache_bytes = cache_bytes
+        self._cache_bytes = min(_CACHE_BYTES, memory_gib * 2**30)
         self._lock = threading.Lock()  # training reads ahead in a thread of its own
 
     def __len__(self) -> int:
@@ -269,8 +274,8 @@ class ParquetRows:
         """(first row, batch) over all rows in order, in pieces of at most `rows`."""
         self._check(columns)
         start = 0
-        for number, file in enumerate(self._files):
-            batches = file.iter_batches(batch_size=rows, columns=list(columns))
+        for number, group, _ in self._groups:  # a reader of several row groups keeps the bytes of each it has passed
+            batches = self._files[number].iter_batches(batch_size=rows, columns=list(columns), row_groups=[group])
             while True:
                 batch = self._guard(number, lambda _, batches=batches: next(batches, None))
                 if batch is None:

@@ -39,12 +39,16 @@ class EncodedData:
         self._codec = codec
         self._seed = seed
         self._cache: Batch | None = None
-        size = int(np.prod(source.schema.shape)) * 4 * len(indices)
-        if size <= memory_gib * 2**30:
+        if self.record_bytes * len(indices) <= memory_gib * 2**30:
             self._cache = joined([self._encode(piece) for piece in pieces(indices)])
 
     def __len__(self) -> int:
         return len(self._indices)
+
+    @property
+    def record_bytes(self) -> int:
+        """Of one record as float32."""
+        return int(np.prod(self._source.schema.shape)) * 4
 
     @property
     def kept(self) -> bool:

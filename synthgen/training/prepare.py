@@ -200,7 +200,8 @@ def _order(config: RunConfig, data: EncodedData, labels: NDArray[np.int64] | Non
     seed = config.train.seed
     order: Order = Shuffled(len(data), seed)
     if (blocks := data.blocks) is not None:
-        order = Blocked(blocks, len(data), seed, mixed=_MIXED)
+        fitting = config.data.memory_gib * 2**30 / 4 / data.record_bytes  # in files numbers may be twice as wide
+        order = Blocked(blocks, len(data), seed, mixed=min(_MIXED, int(fitting)))
     if config.data.balance:
         if labels is None:
             raise ConfigError("data.balance needs labels, and the data has none", hint="Leave data.balance at 0.")

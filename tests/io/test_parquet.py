@@ -90,18 +90,35 @@ def test_the_files_of_a_data_set_are_found_in_data(tmp_path):
     assert read_columns(parquet_files(tmp_path), ["sample_id"])["sample_id"].to_pylist() == list(range(6))
 
 
-@given(st.lists(st.integers(0, 24), max_size=40), st.sampled_from([1, 10**9]))
-def test_rows_come_by_position_whatever_the_files_row_groups_and_cache(tmp_path_factory, indices, cache):
+@given(st.lists(st.integers(0, 24), max_size=40), st.sampled_from([1e-9, 1.0]))
+def test_rows_come_by_position_whatever_the_files_row_groups_and_memory(tmp_path_factory, indices, memory):
     directory = tmp_path_factory.mktemp("rows")
     for number, (start, stop) in enumerate([(0, 7), (7, 7), (7, 25)]):
         table = pa.table({"a": list(range(start, stop)), "b": [str(value) for value in range(start, stop)]})
         table = table.cast(pa.schema([("a", pa.int64()), ("b", pa.string())]))
         pq.write_table(table, directory / f"{number}.parquet", row_group_size=4)
-    rows = ParquetRows(parquet_files(directory), cache_bytes=cache)
+    rows = ParquetRows(parquet_files(directory), memory_gib=memory)
     assert len(rows) == 25
     read = rows.read(np.array(indices, dtype=np.int64), ["b", "a"])
     assert read["a"].to_pylist() == indices
     assert read["b"].to_pylist() == [str(index) for index in indices]
+
+
+@pytest.mark.parametrize("reading", ["in order", "by position"])
+def test_rows_that_were_passed_leave_memory(tmp_path, reading):
+    values = np.random.default_rng(0).random(1_000_000)  # 8 MB that no codec makes smaller
+    pq.write_table(pa.table({"a": values}), tmp_path / "a.parquet", row_group_size=25_000)
+    rows = ParquetRows([tmp_path / "a.parquet"], memory_gib=1 / 1024)
+    before, held, total = pa.total_allocated_bytes(), [], 0.0
+    if reading == "in order":
+        batches = (batch for _, batch in rows.iterate(["a"], rows=5_000))
+    else:
+        batches = (rows.read(np.arange(start, start + 5_000), ["a"]) for start in range(0, 1_000_000, 5_000))
+    for batch in batches:
+        total += batch.column(0).to_numpy().sum()
+        held.append(pa.total_allocated_bytes() - before)
+    assert total == pytest.approx(values.sum())
+    assert max(held) < 2.5e6
 
 
 def test_a_row_is_named_by_its_file_and_number(tmp_path):
