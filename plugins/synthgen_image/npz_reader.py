@@ -53,10 +53,7 @@ class NpzReader:
         pixels, more = _to_pixels(placed, f"{key} of {path}")
         more = (*where_channels, *more)
         labels = None if values is None else _labels(values, len(pixels), f"{label_key} of {path}")
-        groups = None
-        if options.group_column:
-            check_column(options.group_column, arrays.names, str(path), key="group_column")
-            groups = arrays.load(options.group_column)
+        groups = arrays.each(options.group_column, len(pixels)) if options.group_column else None
         size, height, width, channels = pixels.shape
         form = Form.of_array(channels, pixels.dtype)
         forms = tuple(dict.fromkeys((*PLAIN_FORMS, form)))

@@ -111,7 +111,10 @@ class ParquetReader:
 
 
 class NpzReader:
-    """NumPy archives: `X` as `(N, C, L)` or `(N, L)` with `y`, or `X_train`, `y_train`, `X_test`, `y_test`."""
+    """NumPy archives: `X` as `(N, C, L)` or `(N, L)` with `y`, or `X_train`, `y_train`, `X_test`, `y_test`.
+
+    `data.group_column` names an array with the group of each series.
+    """
 
     def accepts(self, path: Path) -> bool:
         """A `.npz` file."""
@@ -137,7 +140,8 @@ def series_in(path: Path, options: DataConfig) -> Collection | None:
 
 
 def _archived(path: Path, options: DataConfig) -> Collection:
-    arrays = Archive(path).all()
+    archive = Archive(path)
+    arrays = archive.all()
     if _key(arrays, "X_train"):
         names = [name for name in ("train", "test") if _key(arrays, f"X_{name}")]
     else:
@@ -159,6 +163,7 @@ def _archived(path: Path, options: DataConfig) -> Collection:
         series=series,
         channels=channels_named(channels),
         label=label or None,
+        groups=archive.each(options.group_column, len(series)) if options.group_column else None,
         split=np.array(split) if len(names) > 1 else None,
         notes=["NumPy archive, X as (series, channels, steps)"],
         label_column=options.label_column or "label",

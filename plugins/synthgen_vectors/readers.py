@@ -26,7 +26,10 @@ __all__ = ["CsvReader", "NpzReader", "ParquetReader"]
 
 
 class NpzReader:
-    """`X` as `(N, D)` with `y`, or `X_train`, `y_train`, `X_test`, `y_test`; `columns` may name the columns."""
+    """`X` as `(N, D)` with `y`, or `X_train`, `y_train`, `X_test`, `y_test`; `columns` may name the columns.
+
+    `data.group_column` names an array with the group of each record.
+    """
 
     def accepts(self, path: Path) -> bool:
         """A `.npz` file."""
@@ -34,7 +37,8 @@ class NpzReader:
 
     def read(self, path: Path, options: DataConfig) -> Source:
         """Records with the archive's own split where it has one."""
-        arrays = Archive(path).all()
+        archive = Archive(path)
+        arrays = archive.all()
         parts = ["_train", "_test"] if "X_train" in arrays and "X_test" in arrays else [""]
         if f"X{parts[0]}" not in arrays:
             raise DataError(f"{path} has no array X; it holds {', '.join(arrays) or 'nothing'}")
@@ -58,7 +62,9 @@ class NpzReader:
         given = arrays.get("columns")
         names = [f"x{j}" for j in range(width)] if given is None or len(given) != width else [str(n) for n in given]
         split = np.repeat(["train", "test"], [len(part) for part in values]) if len(parts) == 2 else None
-        return vector_source(np.concatenate(values), names, where=str(path), labels=labels, split=split)
+        together = np.concatenate(values)
+        groups = archive.each(options.group_column, len(together)) if options.group_column else None
+        return vector_source(together, names, where=str(path), labels=labels, groups=groups, split=split)
 
 
 class CsvReader:

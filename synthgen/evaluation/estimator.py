@@ -31,11 +31,12 @@ from synthgen.training import train
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from synthgen.api import Records
+    from synthgen.api import Records, Source
     from synthgen.evaluation.denoising import ScoringCondition
 
 __all__ = ["Scorer"]
 
+_GROUPS = "scorer_groups"
 _HOLDOUT = 0.02  # nothing is reported on it here; the calibration records are what counts
 
 
@@ -89,12 +90,15 @@ class Scorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.run = run
         self.seed = seed
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, groups: Any = None) -> Self:
         """Train on records that are normal and calibrate on a part of them.
 
         Args:
             X: records as an array with the record axis first.
             y: class labels to condition the model on; None: unlabelled. It does not say what is anomalous.
+            groups: `(N,)`, what each record comes from, such as a machine or the long series that windows were cut
+                from. A group trains or calibrates as a whole and counts once, see `synthgen.evaluation.blocks`; without
+                them windows that overlap are taken for independent, and p-values come out too small.
 
         Raises:
             DataError: too few records to train and calibrate on.
@@ -103,21 +107,23 @@ class Scorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         array = np.asarray(X)
         with tempfile.TemporaryDirectory(prefix="synthgen-scorer-") as folder:
             path = Path(folder) / "records.npz"
-            if y is None:
-                np.savez(path, X=array)
-            else:
-                np.savez(path, X=array, y=np.asarray(y))
+            given = {"y": y, _GROUPS: groups}
+            np.savez(
+                path,
+                allow_pickle=False,
+                X=array,
+                **{name: np.asarray(value) for name, value in given.items() if value is not None},
+            )
+            data = {} if groups is None else {"group_column": _GROUPS}
             if self.run is None:
-                run = train(self._configuration(), modality=self.modality, data=path, out=Path(folder) / "run")
+                run = train(self._configuration(data), modality=self.modality, data=path, out=Path(folder) / "run")
                 source = run.source()
                 calibrating = run.split.calibration
                 fitting = np.setdiff1d(np.arange(len(source)), calibrating)
             else:
                 run = Run.open(self.run)
-                source = open_source(run.schema.modality, DataConfig(path=str(path)))
-                order = np.random.default_rng(self.seed).permutation(len(source))
-                cut = round(self.calibration * len(source))
-                calibrating, fitting = np.sort(order[:cut]), np.sort(order[cut:])
+                source = open_source(run.schema.modality, DataConfig(path=str(path), **data))
+                calibrating, fitting = self._parted(source)
             model = Model(run.denoiser(), run.codec(), run.modality, run.schema, run.config.noise.sigma_data)
             self.calibrated_ = CalibratedScorer(
                 model, family=self.family, condition=self.condition, seed=self.seed
@@ -173,9 +179,17 @@ class Scorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             )
             return source.read(np.arange(len(source)))
 
-    def _configuration(self) -> dict[str, Any]:
+    def _parted(self, source: Source) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Records that calibrate, and those that the classical detectors fit; whole groups."""
+        groups = np.arange(len(source)) if source.groups is None else np.asarray(source.groups)
+        names, group_of = np.unique(groups, return_inverse=True)
+        order = np.random.default_rng(self.seed).permutation(len(names))
+        calibrates = np.isin(group_of, order[: round(self.calibration * len(names))])
+        return np.flatnonzero(calibrates), np.flatnonzero(~calibrates)
+
+    def _configuration(self, data: Mapping[str, Any]) -> dict[str, Any]:
         chosen: dict[str, Any] = {
-            "data": {"calibration": self.calibration, "holdout": _HOLDOUT},
+            "data": {"calibration": self.calibration, "holdout": _HOLDOUT, **data},
             # a precision chosen by a timed probe would not give the same scores twice
             "train": {"seed": self.seed, "samples": self.samples, "minutes": self.minutes, "precision": "fp32"},
         }

@@ -69,6 +69,24 @@ class Archive:
             raise DataError(f"{name} of {self.path} cannot be read: {error}") from error
         return array
 
+    def each(self, name: str, size: int) -> NDArray[Any]:
+        """An array with one value a record: `name`, or `name_train` and `name_test` one after the other.
+
+        Args:
+            name: that the user chose.
+            size: number of records.
+
+        Raises:
+            DataError: it is not there, or has another number of values.
+        """
+        parts = [name] if name in self.names else [f"{name}_train", f"{name}_test"]
+        if not set(parts) <= set(self.names):
+            raise DataError(f"{self.path} has no array {name!r}; it holds {', '.join(self.names)}")
+        values = np.concatenate([self.load(part).reshape(-1) for part in parts])
+        if len(values) != size:
+            raise DataError(f"{self.path}: {size} records but {len(values)} values in {name}")
+        return values
+
     def _check_shape(self, name: str) -> None:
         """Whether an array is as large as its header says: space for it is taken before its bytes are read."""
         with zipfile.ZipFile(self.path) as archive:

@@ -89,3 +89,18 @@ def test_a_trained_run_is_calibrated_without_training(tmp_path, scorer):
     assert found.run_["files"] == run.facts["files"]
     centre = np.random.default_rng(2).normal(0, 0.2, (50, 4))
     assert (found.predict(centre) == -1).mean() > 0.8
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_groups_calibrate_as_a_whole_and_count_once(tmp_path, trained, scorer):
+    settings = {"samples": 2_000, "overrides": SMALL}
+    if trained:
+        np.savez(tmp_path / "ring.npz", X=normals(100, 7))
+        run = synthgen.train(
+            {**SMALL, "train": {"samples": 2_000}}, modality="vectors", data=tmp_path / "ring.npz", out=tmp_path / "run"
+        )
+        settings = {"run": run.path}
+    groups = np.arange(400) % 100  # four measurements of each of a hundred machines
+    found = synthgen.Scorer(calibration=0.4, alpha=0.1, **settings).fit(normals(400, 0), groups=groups)
+    assert found.calibrated_.calibration_size == pytest.approx(40, abs=1)
+    assert found.p_values(normals(50, 1) * 100).min() == pytest.approx(1 / (found.calibrated_.calibration_size + 1))
