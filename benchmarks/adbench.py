@@ -154,7 +154,7 @@ def compare(name: str, seed: int, chosen: argparse.Namespace) -> dict[str, Any]:
     started = time.perf_counter()
     ours = scorer.detectors(tested)
     seconds = time.perf_counter() - started
-    mine = (chosen.family, "kernel", "fusion")
+    mine = (chosen.family, "kernel", "fusion", "fusion_knn")
     scores |= {key: ours[key] for key in mine}
     promises = {}
     for key in mine:

@@ -53,8 +53,10 @@ def score(
     label_column: LabelColumnOption = None,
     anomaly_label: AnomalyLabelOption = None,
     method: Annotated[
-        Literal["fusion", "model", "kernel"],
-        typer.Option("--method", help="Score by the model, by the remembered training records, or by both."),
+        Literal["fusion", "model", "kernel", "fusion_knn"],
+        typer.Option(
+            "--method", help="Score by the model, by the remembered training records, by both, or by these and kNN."
+        ),
     ] = "fusion",
     family: Annotated[
         str, typer.Option("--family", metavar="NAME", help="What the model measures; see --list-families.")

@@ -101,7 +101,8 @@ def score(
         alpha: flag by p <= alpha instead, so that this share of normal records is flagged.
         label_column: column that holds the label.
         anomaly_labels: the label values that mean anomalous; None: see `synthgen.evaluation.truth`.
-        method: `"model"` by the model, `"kernel"` by the training records alone, or `"fusion"`, their mean.
+        method: `"model"` by the model, `"kernel"` by the training records alone, `"fusion"`, their mean, or
+            `"fusion_knn"`, the mean of both and the distance to the nearest neighbours.
         family: what the model measures, see `synthgen.evaluation.families`.
         condition: what the model is told while scoring: nothing, the record's label, or the best of all classes.
         label_errors: also say which labels (or, for masks, which masks) the model doubts; adds `label_doubt`,

@@ -46,7 +46,7 @@ class Scorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     Args:
         modality: of the records: `vectors` `(N, D)`, `timeseries` `(N, C, L)` or `(N, L)`, `image` `(N, H, W)` or
             `(N, H, W, C)`, or a plugin's that reads `.npz`.
-        method: `"model"`, `"kernel"` or `"fusion"`, see `synthgen.score`.
+        method: `"model"`, `"kernel"`, `"fusion"` or `"fusion_knn"`, see `synthgen.score`.
         family: what the model measures, see `synthgen.evaluation.families`.
         alpha: false-alarm rate of `predict`.
         calibration: share of the records given to `fit` that only calibrate.

@@ -28,6 +28,7 @@ TITLES: Mapping[str, str] = {
     **{name: family.title for name, family in FAMILIES.items()},
     "kernel": "denoising error of the remembered training records",
     "fusion": "model and remembered records, mean z",
+    "fusion_knn": "model, remembered records and nearest neighbours, mean z",
     "knn": "nearest neighbours (5), values",
     "knn_features": "nearest neighbours (5), features",
     "mahalanobis_features": "Mahalanobis distance, features",
@@ -36,7 +37,7 @@ TITLES: Mapping[str, str] = {
     "pca": "principal components, reconstruction",
     "mahalanobis": "Mahalanobis distance",
 }
-OURS = (*FAMILIES, "kernel", "fusion")
+OURS = (*FAMILIES, "kernel", "fusion", "fusion_knn")
 
 
 @dataclass(frozen=True)

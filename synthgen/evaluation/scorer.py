@@ -9,8 +9,9 @@ ADBench this beats the plain mean of z by 0.3 points of AUROC, and more where an
 (`benchmarks/README.md`).
 
 The score of a family (`synthgen.evaluation.families`) comes from the run's network, `kernel` is the denoising error
-with the denoiser that remembers records (`synthgen.evaluation.kernel`), `fusion` the mean of the two. All are put on
-one scale with each other and with the classical detectors by robust z on the calibration records.
+with the denoiser that remembers records (`synthgen.evaluation.kernel`), `fusion` the mean of the two and
+`fusion_knn` the mean of these and the distance to the nearest neighbours. All are put on one scale with each other and
+with the classical detectors by robust z on the calibration records.
 
 The denoiser that remembers learns nothing, so it may keep the calibration records too: each is scored without itself,
 from one record less than a new record is (the jackknife; Barber et al. 2021, "Predictive inference with the
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HIGHEST_NOISE", "LOWEST_NOISE", "CalibratedScorer", "Method", "Model", "Scale", "Scored", "pieces"]
 
-Method = Literal["model", "fusion", "kernel"]
+Method = Literal["model", "fusion", "kernel", "fusion_knn"]
 
 LOWEST_NOISE, HIGHEST_NOISE = 0.2, 3.0
 """In units of the data's standard deviation. Above, only the distance to the mean counts; how low helps depends on the
@@ -242,8 +243,8 @@ class CalibratedScorer:
             embedder=None if embedder is None else embedder.fit(training),
             seed=self._seed,
         )
-        ours = self._fused(self._scale(values[usable]), self._kernel_scale(remembered))
-        self.calibration = ours | dict(self._baselines.calibration)
+        ours, kernel = self._scale(values[usable]), self._kernel_scale(remembered)
+        self.calibration = self._fused(ours, kernel, self._baselines.calibration)
         groups = None if source.groups is None else np.asarray(source.groups)[chosen[usable]]
         self.blocks = blocks_of(self.model.codec.encode(calibrating).x.cpu().numpy(), groups)
         return self
@@ -252,8 +253,9 @@ class CalibratedScorer:
         """Score a piece of records; a record with no observed value gets NaN from the model."""
         batch = self.model.codec.encode(records)
         found = self._measure(self.model.denoiser, batch)
-        ours = self._fused(self._scale(found.values), self._kernel_scale(self._remembered(batch)))
-        return Scored(self._scale.level(found.values), ours | self._baselines.score(records), found.maps)
+        ours, kernel = self._scale(found.values), self._kernel_scale(self._remembered(batch))
+        scores = self._fused(ours, kernel, self._baselines.score(records))
+        return Scored(self._scale.level(found.values), scores, found.maps)
 
     def _measure(self, denoiser: AnyDenoiser, batch: Batch) -> Measured:
         return self.family.measure(denoiser, batch, self._told(denoiser, batch), self.setting)
@@ -290,5 +292,9 @@ class CalibratedScorer:
         batch = self.model.codec.encode(training)
         return KernelDenoiser.fit(batch.x, batch.conditions.get("label"), condition="label")
 
-    def _fused(self, ours: NDArray[np.float64], kernel: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        return {self.family.name: ours, "kernel": kernel, "fusion": (ours + kernel) / 2}
+    def _fused(
+        self, ours: NDArray[np.float64], kernel: NDArray[np.float64], others: Mapping[str, NDArray[np.float64]]
+    ) -> dict[str, NDArray[np.float64]]:
+        """The scores of all detectors from the z of each."""
+        fused = {"fusion": (ours + kernel) / 2, "fusion_knn": (ours + kernel + others["knn"]) / 3}
+        return {self.family.name: ours, "kernel": kernel, **fused, **others}

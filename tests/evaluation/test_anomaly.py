@@ -18,7 +18,7 @@ from synthgen.evaluation.score_table import request_of
 from synthgen.evaluation.scorer import Scale, pieces
 from synthgen.training import train
 
-DETECTORS = {"denoising", "kernel", "fusion", "knn", "lof", "iforest", "pca", "mahalanobis"}
+DETECTORS = {"denoising", "kernel", "fusion", "fusion_knn", "knn", "lof", "iforest", "pca", "mahalanobis"}
 DETECTORS |= {"knn_features", "mahalanobis_features"}
 
 
@@ -66,6 +66,8 @@ def test_table_has_a_row_for_each_record_and_the_documented_columns(result):
     assert stored["p"].between(0, 1, inclusive="right").all()
     assert (stored["q"] >= stored["p"] - 1e-12).all()
     np.testing.assert_allclose(stored["score"], (stored["denoising"] + stored["kernel"]) / 2)
+    together = stored["denoising"] + stored["kernel"] + stored["knn"]
+    np.testing.assert_allclose(stored["fusion_knn"], together / 3)
 
 
 def test_improvement_at_other_levels_is_no_excuse_for_a_bad_one():
