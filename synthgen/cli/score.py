@@ -55,7 +55,7 @@ def score(
     method: Annotated[
         Literal["fusion", "model", "kernel", "fusion_knn"],
         typer.Option(
-            "--method", help="Score by the model, by the remembered training records, by both, or by these and kNN."
+            "--method", help="Score by the model, by remembered training records, by both, or by these and kNN."
         ),
     ] = "fusion",
     family: Annotated[
