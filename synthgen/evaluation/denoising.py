@@ -4,7 +4,9 @@
 
 A record of the kind that the model was trained on is restored well at every noise level; small sigma probes texture,
 large sigma the layout. The noises `n_r` are the same for every record and come in antithetic pairs (n, -n), so that
-records differ by what they are and not by the luck of their noise. Everything is batched, nothing sequential.
+records differ by what they are and not by the luck of their noise; and they are orthogonal to one another over all
+levels (Yu et al. 2016, arXiv:1610.09072), so that few of them look in as many directions as there can be. Everything is
+batched, nothing sequential.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ __all__ = [
     "device_of",
     "likeliest_class",
     "noise_levels",
+    "orthogonal_noises",
     "restore",
     "told",
 ]
@@ -58,6 +61,26 @@ def antithetic_noises(seed: int, level: int, repeats: int, shape: Sequence[int])
         raise UsageError(f"noises come in antithetic pairs: repeats must be even and at least 2, not {repeats}")
     half = torch.from_numpy(seeding.standard_normal(seed, "anomaly", range(repeats // 2), shape, step=level))
     return torch.cat([half, -half])
+
+
+def orthogonal_noises(seed: int, levels: int, repeats: int, shape: Sequence[int]) -> torch.Tensor:
+    """The noises of all levels, `(levels, repeats, *shape)`: antithetic pairs, orthogonal but for the pairs.
+
+    Each is normally distributed by itself: its direction is uniform, its length that of a normal draw. Of records with
+    fewer values than there are pairs, only so many in a row are orthogonal as there are values.
+
+    Raises:
+        UsageError: as `antithetic_noises`.
+    """
+    drawn = torch.stack([antithetic_noises(seed, k, repeats, shape)[: repeats // 2] for k in range(levels)])
+    rows = drawn.flatten(0, 1).flatten(1).double().numpy()  # (levels * repeats / 2, D)
+    turned = np.empty_like(rows)
+    for start in range(0, len(rows), rows.shape[1]):
+        basis, triangle = np.linalg.qr(rows[start : start + rows.shape[1]].T)
+        turned[start : start + rows.shape[1]] = (basis * np.sign(np.diag(triangle))).T
+    turned *= np.linalg.norm(rows, axis=1, keepdims=True)
+    half = torch.from_numpy(turned.astype(np.float32)).reshape(drawn.shape)
+    return torch.cat([half, -half], dim=1)
 
 
 @dataclass(frozen=True)
@@ -105,7 +128,7 @@ def restore(
     maps = np.empty((n, levels, *spatial), dtype=np.float32)
     by_channel = np.empty((n, levels, channels), dtype=np.float32)
     kept = np.empty((n, levels, channels, *spatial), dtype=np.float32) if cells else None
-    noises = torch.stack([antithetic_noises(seed, k, repeats, batch.x.shape[1:]) for k in range(levels)]).to(device)
+    noises = orthogonal_noises(seed, levels, repeats, batch.x.shape[1:]).to(device)
     scale = torch.tensor([float(sigma) for sigma in sigmas], device=device)  # (K,)
     scaled = scale.reshape(-1, *[1] * (noises.ndim - 1)) * noises  # (K, R, C, *S)
     together = max(1, min(levels, batch_size // repeats))  # levels that one call holds of a record

@@ -12,7 +12,13 @@ import torch
 
 from synthgen.api import Batch, Channel, Condition, Schema
 from synthgen.errors import UsageError
-from synthgen.evaluation.denoising import antithetic_noises, conditional_errors, denoising_errors, noise_levels
+from synthgen.evaluation.denoising import (
+    antithetic_noises,
+    conditional_errors,
+    denoising_errors,
+    noise_levels,
+    orthogonal_noises,
+)
 
 VARIANCE = torch.tensor([[0.1, 0.5, 1.0, 2.0, 4.0]])  # (C, L)
 
@@ -26,9 +32,9 @@ def batch_of(n, *, observed=None, conditions=None):
     return Batch(torch.tensor(draws, dtype=torch.float32) * VARIANCE.sqrt(), observed, conditions or {})
 
 
-def closed_form(x, sigma, seed, level, repeats):
+def closed_form(x, sigma, seed, level, repeats, levels=1):
     gain = (VARIANCE / (VARIANCE + sigma**2)).numpy()
-    noise = antithetic_noises(seed, level, repeats, x.shape[1:]).numpy()[: repeats // 2]
+    noise = orthogonal_noises(seed, levels, repeats, x.shape[1:])[level].numpy()[: repeats // 2]
     return ((gain - 1) * x.numpy()) ** 2 + ((sigma * gain * noise) ** 2).mean(axis=0)
 
 
@@ -39,7 +45,7 @@ def test_errors_and_maps_equal_the_closed_form_of_a_gaussian():
     assert errors.dtype == np.float64
     assert maps.shape == (23, 8, 5)
     for k, sigma in enumerate(sigmas):
-        expected = closed_form(batch.x, sigma, 7, k, 4)
+        expected = closed_form(batch.x, sigma, 7, k, 4, levels=8)
         np.testing.assert_allclose(maps[:, k], expected[:, 0], rtol=2e-4, atol=1e-6)
         np.testing.assert_allclose(errors[:, k], expected.mean(axis=(1, 2)), rtol=2e-4)
 
@@ -64,6 +70,43 @@ def test_every_record_meets_the_same_noises_whatever_the_batch_size():
     np.testing.assert_allclose(alone[0], whole[0], rtol=1e-6)
     other, _ = denoising_errors(gaussian_denoiser, batch, [0.3, 1.0], seed=4)
     assert not np.allclose(whole, other, rtol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(40,), (2, 3, 4), (3,), (1,)])
+def test_noises_of_all_levels_are_orthogonal_as_far_as_there_are_dimensions(shape):
+    noises = orthogonal_noises(5, 8, 4, shape)
+    assert noises.shape == (8, 4, *shape)
+    np.testing.assert_array_equal(noises[:, 2:], -noises[:, :2])
+    rows = noises[:, :2].reshape(16, -1).double()
+    plain = torch.stack([antithetic_noises(5, k, 4, shape) for k in range(8)])[:, :2].reshape(16, -1).double()
+    torch.testing.assert_close(rows.norm(dim=1), plain.norm(dim=1), rtol=1e-6, atol=0)
+    size = rows.shape[1]
+    for start in range(0, 16, size):
+        products = rows[start : start + size] @ rows[start : start + size].T
+        torch.testing.assert_close(products, products.diag().diag(), rtol=0, atol=1e-5)
+
+
+def test_each_orthogonal_noise_is_normal_by_itself():
+    draws = np.stack([orthogonal_noises(seed, 2, 4, (4,))[1, 1].numpy() for seed in range(3000)])
+    np.testing.assert_allclose(draws.mean(0), 0, atol=0.06)
+    np.testing.assert_allclose(np.cov(draws.T), np.eye(4), atol=0.1)
+    assert (draws**4).mean() == pytest.approx(3, abs=0.35)
+
+
+def test_orthogonal_noises_make_the_error_depend_less_on_the_seed():
+    batch, sigmas = batch_of(1), [0.9, 1.0, 1.1]  # five dimensions, six noises
+    errors = [denoising_errors(gaussian_denoiser, batch, sigmas, seed=seed)[0].mean() for seed in range(300)]
+    plain = []
+    for seed in range(300):
+        noise = np.stack([antithetic_noises(seed, k, 4, (1, 5)).numpy() for k in range(3)])
+        parts = [
+            ((gain_k - 1) * batch.x.numpy()) ** 2 + (sigma * gain_k * noise[k]) ** 2
+            for k, sigma in enumerate(sigmas)
+            for gain_k in [(VARIANCE / (VARIANCE + sigma**2)).numpy()]
+        ]
+        plain.append(np.mean([part.mean() for part in parts]))
+    assert np.mean(errors) == pytest.approx(np.mean(plain), rel=0.03)
+    assert np.std(errors) < 0.95 * np.std(plain)
 
 
 def test_missing_values_do_not_count():
