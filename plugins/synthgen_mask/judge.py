@@ -26,8 +26,12 @@ __all__ = ["SegmentationJudge", "SegmentationNetwork", "SegmentationOutcome"]
 
 WIDTH = 48
 STEPS = 400
+"""For pairs of 32 x 32 pixels and smaller ones."""
+MOST = 3
+"""How many times as many steps larger ones get, at most."""
 BATCH = 32
-PIXELS = 24 * 32 * 32
+USUAL = 24
+PIXELS = USUAL * 32 * 32
 """Largest number of pixels in a batch; larger images come in smaller batches."""
 RATE = 4e-3
 TOLERANCE = 1.25
@@ -120,16 +124,25 @@ class SegmentationOutcome:
 
 
 class SegmentationJudge:
-    """Cross-entropy plus soft Dice, AdamW on one learning-rate cycle, the same number of steps for any data."""
+    """Cross-entropy plus soft Dice, AdamW on one learning-rate cycle, as many steps for any data of one size.
+
+    Args:
+        schema: of the records.
+        seed: of initialisation, order and shifts.
+        steps: of the optimiser; None: 400, and up to three times as many for pairs so large that a batch holds fewer of
+            them, because a judge that has seen little tells good pairs from poor ones badly.
+    """
 
     measure = "miou"
 
-    def __init__(self, schema: Schema, *, seed: int = 0, steps: int = STEPS) -> None:
+    def __init__(self, schema: Schema, *, seed: int = 0, steps: int | None = None) -> None:
+        height, width = schema.shape[1:]
+        self._batch = max(4, min(BATCH, PIXELS // (height * width)))
         self._classes = classes_of(schema)
         self.classes = tuple(entry.name for entry in self._classes)
         self._usual = np.zeros(len(self._classes))
         self._seed = seed
-        self._steps = steps
+        self.steps = round(STEPS * min(MOST, max(1.0, USUAL / self._batch))) if steps is None else steps
         self._network: SegmentationNetwork | None = None
         self._mean = torch.zeros(1)
         self._std = torch.ones(1)
@@ -154,13 +167,12 @@ class SegmentationJudge:
             depth = 2 if max(image.shape[2:]) <= 32 else 3 if max(image.shape[2:]) <= 64 else 4
             network = SegmentationNetwork(image.shape[1], len(self._classes), depth=depth)
         network.to(memory_format=torch.channels_last)
-        batch = max(4, min(BATCH, PIXELS // (image.shape[2] * image.shape[3])))
         optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-2)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=self._steps, pct_start=0.15)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=self.steps, pct_start=0.15)
         random = generator(self._seed, "judge batches")
         network.train()
-        for _ in range(self._steps):
-            chosen = torch.from_numpy(random.integers(0, len(image), batch))
+        for _ in range(self.steps):
+            chosen = torch.from_numpy(random.integers(0, len(image), self._batch))
             x, y = _shifted(self._scaled(image[chosen]), target[chosen], random)
             optimiser.zero_grad(set_to_none=True)
             _loss(network(x.contiguous(memory_format=torch.channels_last)), y).backward()  # type: ignore[no-untyped-call]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix
@@ -54,6 +56,14 @@ def test_classes_that_the_records_do_not_contain_are_left_out():
     assert outcome.per_class(np.array([1, 0])) == {"c0": 0.75}
     assert outcome.value() == pytest.approx(0.875)
     assert np.isnan(outcome.value(np.zeros(2)))
+
+
+@pytest.mark.parametrize(("size", "steps"), [(16, 400), (32, 400), (48, 960), (64, 1200), (128, 1200)])
+def test_larger_pairs_which_come_in_smaller_batches_get_more_steps(shapes, size, steps):
+    schema, _ = shapes(count=2)
+    larger = dataclasses.replace(schema, shape=(schema.shape[0], size, size))
+    assert SegmentationJudge(larger).steps == steps
+    assert SegmentationJudge(larger, steps=7).steps == 7
 
 
 def test_it_learns_to_segment_shapes_that_differ_in_brightness(shapes):
