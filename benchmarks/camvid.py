@@ -10,6 +10,8 @@ trained in an hour. The official test part is held out; the train and validation
   of optimiser steps for each arm, by mIoU over the test part: trained on real pairs (`trtr`), on as many drawn ones
   (`tstr`), on both (`gain`); then at 25 and 10 % of the pairs, real (the floor of `tstr_25`), drawn (`tstr_25`) and
   these real ones with all drawn ones (`gain_25`).
+- `masks`: images drawn to the masks of the test part (`--set noise.clean=0.4`, without which a run cannot), and the
+  mIoU of a judge trained on real pairs on them, beside its value on the real images of these masks.
 - `require`: of each class that at least 50 training pairs show, `--require CLASS:SHARE` with the median share of those
   pairs: on how many records it is reached, at the first draw and in the end.
 
@@ -37,12 +39,14 @@ from rows import Rows
 from synthgen_mask import classes, codec
 from synthgen_mask.areas import shares
 from synthgen_mask.classes import classes_of
+from synthgen_mask.judge import SegmentationJudge
 
 from synthgen.config import merge, parse_assignments
 from synthgen.evaluation.cache import Cache
 from synthgen.evaluation.measurement import measure_records
 from synthgen.generation import generate
 from synthgen.generation.generating import generate_records
+from synthgen.generation.given import Given
 from synthgen.io.run import Run
 from synthgen.training import train
 
@@ -83,6 +87,22 @@ def arms(run: Run, seed: int, judges: int, *, quick: bool) -> dict[str, Any]:
     return {"figures": figures, "errors": {row.name: row.error for row in kept if row.error is not None}}
 
 
+def given_masks(run: Run, seed: int, judges: int, data: Path) -> dict[str, Any]:
+    """mIoU of real-trained judges on held-out pairs, and on images drawn to the held-out masks."""
+    source = run.source()
+    real, held_out = source.read(run.split.train), source.read(run.split.holdout)
+    masks = Given(data / "test" / "masks", part="mask")
+    drawn = generate_records(run, n=len(held_out), given=masks, seed=seed)
+    trained = [SegmentationJudge(run.schema, seed=judge).fit(real) for judge in range(judges)]
+    on_real, on_drawn = ([judge.evaluate(records) for judge in trained] for records in (held_out, drawn))
+    return {
+        "real": [outcome.value() for outcome in on_real],
+        "drawn": [outcome.value() for outcome in on_drawn],
+        "real_by_class": [outcome.per_class() for outcome in on_real],
+        "drawn_by_class": [outcome.per_class() for outcome in on_drawn],
+    }
+
+
 def required(run: Run, seed: int, n: int) -> dict[str, Any]:
     """For each class: the share asked for, and on how much of n records it is reached."""
     table = classes_of(run.schema)
@@ -109,7 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=200_000, help="training records of each seed")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--only", choices=("train", "arms", "require"), help="all when left away")
+    parser.add_argument("--only", choices=("train", "arms", "masks", "require"), help="all when left away")
     parser.add_argument("--judges", type=int, default=3, help="trained for each arm")
     parser.add_argument("--asked", type=int, default=100, help="records for each class of `require`")
     parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
@@ -137,7 +157,7 @@ def main() -> None:
     coding = f"{arguments.coding}-{arguments.scale:g}-{arguments.share:g}"
     rows = Rows(arguments.name, budget=budget)
     with Recording(arguments.name, seeds=arguments.seeds) as recording:
-        found: dict[str, list[dict[str, Any]]] = {"arms": [], "require": []}
+        found: dict[str, list[dict[str, Any]]] = {"arms": [], "masks": [], "require": []}
         for seed in arguments.seeds:
             run = trained(data, seed, budget, arguments.runs / f"{arguments.name}-{coding}-{seed}")
             facts = {name: run.facts[name] for name in ("samples", "seconds", "held_out", "parameters")}
@@ -146,6 +166,10 @@ def main() -> None:
                 measure = partial(arms, run, seed, arguments.judges, quick=arguments.quick)
                 row = rows.get(key, measure)
                 found["arms"].append({"seed": seed, "run": facts, **row})
+            if arguments.only == "masks" or (arguments.only is None and run.config.noise.clean):
+                key = {"part": "masks", "seed": seed, "judges": arguments.judges}
+                row = rows.get(key, partial(given_masks, run, seed, arguments.judges, data))
+                found["masks"].append({"seed": seed, "run": facts, **row})
             if arguments.only in (None, "require"):
                 key = {"part": "require", "seed": seed, "records": arguments.asked}
                 row = rows.get(key, partial(required, run, seed, arguments.asked))
@@ -166,6 +190,11 @@ def medians(found: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
         "arms": {
             name: middle([row["figures"][name]["value"] for row in found["arms"] if name in row["figures"]])
             for name in names
+        },
+        "masks": {
+            name: middle([statistics.fmean(row[name]) for row in found["masks"]])
+            for name in ("real", "drawn")
+            if found["masks"]
         },
         "require": {
             name: {

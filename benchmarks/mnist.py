@@ -8,6 +8,7 @@ the same number of optimiser steps in every arm (`--judge-steps`), is tested on 
 
 `tstr_ratio`     accuracy after 10,000 synthetic images over that after 10,000 real ones
 `gain_100`       accuracy after 100 real images a class and 10,000 synthetic ones, minus that after the real ones alone
+`gain_100_alike` the same where half of what the judge sees is real: each real image ten times as often
 `gain_100_own`   the same with a generator that saw these 1,000 images and nothing else (`--own-minutes 5`)
 
 Intervals draw test images and seeds again, paired. Runs stay in `--runs`, and an interrupted one continues.
@@ -66,6 +67,7 @@ def one_seed(seed: int, options: argparse.Namespace) -> dict[str, Any]:
         "synthetic": (ours[0], ours[1]),
         "few": real,
         "few_and_synthetic": _joined(real, (ours[0], ours[1])),
+        "few_and_synthetic_alike": _joined(_repeated(real, len(ours[0])), (ours[0], ours[1])),
     }
     if options.own_minutes:
         *own, _ = made(*real, options, name="few", minutes=options.own_minutes, seed=seed)
@@ -73,6 +75,11 @@ def one_seed(seed: int, options: argparse.Namespace) -> dict[str, Any]:
     steps = options.judge_steps
     found = {name: predictions(*arm, test, seed=seed, steps=steps).tolist() for name, arm in arms.items()}
     return {"facts": facts, **found}
+
+
+def _repeated(part: tuple[Images, Labels], size: int) -> tuple[Images, Labels]:
+    times = size // len(part[0])
+    return np.tile(part[0], (times, 1, 1, 1)), np.tile(part[1], times)
 
 
 def _joined(first: tuple[Images, Labels], second: tuple[Images, Labels]) -> tuple[Images, Labels]:
@@ -104,7 +111,11 @@ def main() -> None:
         )
         gains = {
             name: interval(lambda t, p: float((p[0] == t).mean() - (p[1] == t).mean()), truth, [arm[more], arm["few"]])
-            for name, more in (("gain_100", "few_and_synthetic"), ("gain_100_own", "few_and_own"))
+            for name, more in (
+                ("gain_100", "few_and_synthetic"),
+                ("gain_100_alike", "few_and_synthetic_alike"),
+                ("gain_100_own", "few_and_own"),
+            )
             if more in arm
         }
         accuracy = {key: [float((p == truth).mean()) for p in each] for key, each in arm.items()}
