@@ -96,11 +96,12 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=10_000)
     parser.add_argument("--judge-steps", type=int, default=STEPS, help="of 64 images, of every arm's judge")
     parser.add_argument("--runs", type=Path, default=Path("runs/mnist"), help="where runs stay")
+    parser.add_argument("--name", help="of the record")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    name = "mnist" if options.minutes >= 10 else "mnist_draft"
+    name = options.name or ("mnist" if options.minutes >= 10 else "mnist_draft")
     with Recording(name, seeds=options.seeds) as recording:
         found = [recording.once(f"seed {seed}", lambda seed=seed: one_seed(seed, options)) for seed in options.seeds]
         facts = [one.pop("facts") for one in found]
