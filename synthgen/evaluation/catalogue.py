@@ -80,12 +80,14 @@ CATALOGUE: Mapping[str, Description] = {
     ),
     "gain_25": Description(
         "gain with a quarter of the real records", "higher", "above 0, interval and all",
-        "`gain` where the judge has 25 % of the real training records, classes alike. The generator saw all of them.",
+        "`gain` where the judge has 25 % of the real training records, classes alike, each so many times that real "
+        "and synthetic ones count alike. The generator saw all of them.",
         low=None, high=None,
     ),
     "gain_10": Description(
         "gain with a tenth of the real records", "higher", "above 0, interval and all",
-        "`gain` where the judge has 10 % of the real training records, classes alike. The generator saw all of them.",
+        "`gain` where the judge has 10 % of the real training records, classes alike, each so many times that real "
+        "and synthetic ones count alike. The generator saw all of them.",
         low=None, high=None,
     ),
     "tstr_25": Description(

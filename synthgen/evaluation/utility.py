@@ -4,7 +4,8 @@
   with the same number of training records and of optimiser steps (Esteban et al. 2017; classification accuracy score,
   Ravuri and Vinyals 2019). `trts`: trained on real, tested on synthetic records in the held-out class shares.
 - `tstr_ratio` = tstr / trtr; `gain` = real + as many synthetic records, minus real alone; `gain_25`, `gain_10` the
-  same with a quarter or a tenth of the real records. Every judge makes the same number of optimiser steps.
+  same with a quarter or a tenth of the real records, each so many times that real and synthetic ones count alike. Every
+  judge makes the same number of optimiser steps.
 - `tstr_25`, `tstr_10`: trained on as few synthetic records alone; the floor is the judge with as few real ones.
 - `tstr_worst_class`, `gain_worst_class`: the lowest of the classes, because averages hide rare ones.
 - `label_fidelity`: the measure of the real-trained judge on the synthetic records; its floor is the same judge on
@@ -152,7 +153,8 @@ def _rows(bench: Bench, sides: _Sides, measured: str, shares: Sequence[float], c
     for share in shares:
         part = stratified_share(sides.train, share)
         plan[f"{share:.0%} real"] = (part, tests)
-        plan[f"{share:.0%} real + synthetic"] = (joined(part, sides.ours), tests)
+        often = part.take(np.tile(np.arange(len(part)), max(1, round(len(sides.ours) / len(part)))))
+        plan[f"{share:.0%} real + synthetic"] = (joined(often, sides.ours), tests)
         few = min(1.0, len(part) / len(sides.ours))
         plan[f"{share:.0%} synthetic"] = (stratified_share(sides.ours, few), tests)
     arms: dict[str, dict[str, Arm]] = {}
@@ -242,6 +244,8 @@ class _Summary:
     def _gain(self, name: str, alone: Arm, both: Arm, real: int, synthetic: int) -> MetricRow:
         note = f"{self.measured}; {real} real + {synthetic} synthetic against {real} real records"
         if name != "gain":
+            times = max(1, round(synthetic / real))
+            note += f"; each real one {times} times, so that both count alike" if times > 1 else ""
             note += "; the generator itself had seen all of them"
         drawn = both.resampled - alone.resampled
         return self._row(name, both.value - alone.value, drawn, 0.0, both.n, n_train=real, note=note,

@@ -111,6 +111,7 @@ def test_a_reversed_test_and_gains_with_few_labels_have_rows_where_they_are_aske
     assert abs(found["trts"].value - found["trts"].floor) < 0.05
     assert "70 real + 500 synthetic against 70 real" in found["gain_10"].facts["note"]
     assert "176 real + 500 synthetic against 176 real" in found["gain_25"].facts["note"]
+    assert "each real one 7 times, so that both count alike" in found["gain_10"].facts["note"]
     # 500 more real records help most where there are few.
     assert found["gain_10"].value > found["gain_25"].value > found["gain"].value
     assert found["gain_10"].ci[0] > 0
