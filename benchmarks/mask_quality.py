@@ -47,6 +47,8 @@ ARMS: dict[str, tuple[Mapping[str, bool], Mapping[str, Any]]] = {
     "label-alone": ({}, {}),
     "muon": ({"area": True}, {"optim": {"name": "muon"}}),
     "patch-1": ({"area": True}, _FINE),
+    "three-uses": ({"area": True}, {"noise": {"clean": 0.25}}),
+    "three-uses-more": ({"area": True}, {"noise": {"clean": 0.4}}),
 }
 """Arm -> what the denoiser is told beside the label, and the configuration that differs."""
 
