@@ -61,7 +61,7 @@ def trained(arm: str, seed: int, samples: int, runs: Path) -> Run:
         return mask_schema(*args, **{**options, "area": False, "present": False, **told})
 
     synthgen_mask.demo.mask_schema = schema  # type: ignore[attr-defined]
-    budget = {"samples": samples, "seed": seed, "precision": "bf16", "threads": 1}
+    budget = {"samples": samples, "seed": seed, "threads": 1}
     return train(merge({"modality": "mask", "train": budget}, overrides), out=runs / f"{arm}-{seed}-{samples}")
 
 

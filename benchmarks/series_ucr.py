@@ -121,8 +121,12 @@ def _generated(run: Run, real: Records, seed: int, chosen: argparse.Namespace) -
 def _judge(kind: str, run: Run, seed: int, chosen: argparse.Namespace) -> Any:
     if kind == "minirocket":
         return RocketJudge(run.schema, seed=seed, features=10_000)
-    return NetworkJudge(run.schema, seed=seed, name=kind, steps=chosen.judge_steps, batch=chosen.judge_batch,
-                        dtype=torch.bfloat16)  # fmt: skip
+    dtype = (
+        torch.bfloat16 if run.facts["precision"] == "bf16" else torch.float32
+    )  # what the run found to be faster here
+    return NetworkJudge(
+        run.schema, seed=seed, name=kind, steps=chosen.judge_steps, batch=chosen.judge_batch, dtype=dtype
+    )
 
 
 def summary(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """azula: its U-Net behind its Karras denoiser, trained by its own denoising loss, sampled by its samplers.
 
-Variants: `lr`, `width`, `sampler` (`heun` or `ddim`), `steps`.
+Variants: `lr`, `width`, `sampler` (`heun` or `ddim`), `steps`, `precision`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def contend(task: Task) -> Callable[[torch.Tensor], torch.Tensor]:
     average = copy.deepcopy(denoiser).requires_grad_(False)
     step = 0
     for images, labels, gone in batches(task):
-        denoiser.loss(images, torch.rand(len(images)), label=labels).backward()
+        with task.computing():
+            loss = denoiser.loss(images, torch.rand(len(images)), label=labels)
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(denoiser.parameters(), 1.0)
         for group in optimiser.param_groups:
             group["lr"] = chosen["lr"] * min(1.0, 20 * gone, 2.5 * (1 - gone))

@@ -1,6 +1,7 @@
 """Hugging Face diffusers: a class-conditional `UNet2DModel`, trained as its unconditional-training guide does.
 
-Variants: `lr`, `schedule` (`linear` or `squaredcos_cap_v2`), `sampler` (`ddim` or `dpm`), `steps`, `width`.
+Variants: `lr`, `schedule` (`linear` or `squaredcos_cap_v2`), `sampler` (`ddim` or `dpm`), `steps`, `width`,
+`precision`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def contend(task: Task) -> Callable[[torch.Tensor], torch.Tensor]:
         down_block_types=("DownBlock2D", "AttnDownBlock2D"),
         up_block_types=("AttnUpBlock2D", "UpBlock2D"),
         num_class_embeds=task.classes,
+        norm_num_groups=32 if width % 32 == 0 else 16,
     )
     noising = DDPMScheduler(num_train_timesteps=1000, beta_schedule=chosen["schedule"])
     optimiser = torch.optim.AdamW(network.parameters(), lr=chosen["lr"], weight_decay=1e-6)
@@ -39,8 +41,9 @@ def contend(task: Task) -> Callable[[torch.Tensor], torch.Tensor]:
     for images, labels, gone in batches(task):
         noise = torch.randn_like(images)
         times = torch.randint(1000, (len(images),))
-        predicted = network(noising.add_noise(images, noise, times), times, class_labels=labels).sample
-        functional.mse_loss(predicted, noise).backward()
+        with task.computing():
+            predicted = network(noising.add_noise(images, noise, times), times, class_labels=labels).sample
+        functional.mse_loss(predicted.float(), noise).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         for group in optimiser.param_groups:
             group["lr"] = chosen["lr"] * min(1.0, 20 * gone, 2.5 * (1 - gone))

@@ -37,6 +37,10 @@ class Task:
     seed: int
     variant: Mapping[str, Any]
 
+    def computing(self) -> torch.autocast:
+        """Where the network runs: in bfloat16 if the variant says `precision: bf16`."""
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.variant.get("precision") == "bf16")
+
     @property
     def classes(self) -> int:
         """Number of classes."""
@@ -69,7 +73,7 @@ def run(contend: Callable[[Task], Callable[[torch.Tensor], torch.Tensor]]) -> No
     started = time.monotonic()
     sample = contend(task)
     trained = time.monotonic()
-    with torch.no_grad():
+    with torch.no_grad(), task.computing():
         made = torch.cat([sample(part) for part in wanted.split(_SAMPLING_BATCH)])
     spent = {"training": trained - started, "sampling": time.monotonic() - trained}
     np.savez(given["out"], images=made.float().numpy(), spent=json.dumps(spent))
