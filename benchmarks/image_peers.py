@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from record import Recording
+from series_data import data_folder
 from sklearn.model_selection import cross_val_score, train_test_split
 from sklearn.svm import SVC
 
@@ -60,15 +61,14 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
 """Settings of each contender: as its documentation has it, and with learning rate, width and sampler tuned."""
 
 
-def read(name: str, folder: Path | None) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+def read(name: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Training and test images (N, C, H, W) in [-1, 1] with labels."""
     if name == "digits":
         images, labels = _images(DataConfig(path="digits"))
         parts = train_test_split(images, labels, test_size=0.3, random_state=0, stratify=labels)
         return parts[0], parts[2], parts[1], parts[3]
-    if folder is None:
-        raise SystemExit("--data mnist needs the folder of benchmark data in SYNTHGEN_BENCH_DATA")
-    train, test = (_images(DataConfig(path=str(folder / f"images/mnist/{part}.parquet"))) for part in ("train", "test"))
+    folder = data_folder() / "images/mnist"
+    train, test = (_images(DataConfig(path=str(folder / f"{part}.parquet"))) for part in ("train", "test"))
     return train[0][:10_000], train[1][:10_000], test[0][:5_000], test[1][:5_000]
 
 
@@ -122,7 +122,6 @@ def main() -> None:
     """Run all contenders, judge, print and record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", choices=["digits", "mnist"], default="digits")
-    parser.add_argument("--folder", type=Path, default=None, help="of the benchmark data")
     parser.add_argument("--seconds", type=float, default=60.0, help="of training, each")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -136,7 +135,7 @@ def main() -> None:
     parser.add_argument("--peer-python", default=sys.executable, help="interpreter that has the peers")
     parser.add_argument("--name", default="image_peers", help="of the record")
     arguments = parser.parse_args()
-    images, labels, test_images, test_labels = read(arguments.data, arguments.folder)
+    images, labels, test_images, test_labels = read(arguments.data)
     wanted = np.random.default_rng(0).permutation(labels)
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -24,7 +24,7 @@ def data_folder() -> Path:
     """The folder of `SYNTHGEN_BENCH_DATA`."""
     root = os.environ.get("SYNTHGEN_BENCH_DATA")
     if not root:
-        sys.exit("SYNTHGEN_BENCH_DATA is not set: name the folder that holds timeseries/ of the benchmark data")
+        sys.exit("SYNTHGEN_BENCH_DATA is not set: name the folder of the benchmark data")
     return Path(root)
 
 
