@@ -33,9 +33,9 @@ def impute(data: Path | str | pd.DataFrame, filler: Filler, *, samples: int, qua
     """
     sheet = Sheet.open(data, filler.schema, filler.data)
     drawn = fill_gaps(filler, sheet.series, sheet.labels(filler.schema), samples=samples)
-    whole = np.array([channel.kind == "integer" for channel in filler.schema.channels])[:, None]
+    whole = np.array([channel.kind == "integer" for channel in filler.schema.channels])
     middle = [np.median(one, axis=0) if samples > 1 else one[0] for one in drawn]
-    middle = [np.where(whole, np.rint(one), one) for one in middle]
+    middle = [np.where(whole[:, None], np.rint(one), one) for one in middle]
     missing = sum(int(np.isnan(one).sum()) for one in sheet.series)
     facts = {
         "series": len(sheet.series),
@@ -45,7 +45,8 @@ def impute(data: Path | str | pd.DataFrame, filler: Filler, *, samples: int, qua
         "layout": sheet.layout,
     }
     beside = _spread(sheet, drawn, quantiles) if samples > 1 and missing else None
-    return Completion(sheet.filled(middle), facts, beside, sheet.separator, sheet.table.header)
+    text = {"separator": sheet.separator, "decimal": sheet.decimal, "encoding": sheet.encoding}
+    return Completion(sheet.filled(middle, whole=whole), facts, beside, header=sheet.table.header, **text)
 
 
 def _spread(sheet: Sheet, drawn: Sequence[NDArray[np.float64]], quantiles: Sequence[float]) -> pd.DataFrame:

@@ -137,4 +137,6 @@ def is_numeric(table: Table, name: str) -> bool:
     present = column.dropna()
     if not len(present):
         return True
+    if isinstance(present.iloc[0], bool) and present.map(lambda cell: isinstance(cell, bool)).all():  # gaps among them
+        return False
     return bool(pd.to_numeric(present, errors="coerce").notna().mean() >= 0.5)

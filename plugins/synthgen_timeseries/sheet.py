@@ -18,7 +18,7 @@ from synthgen.api import Timelines
 from synthgen.errors import DataError, UsageError
 from synthgen_timeseries.readers import series_in
 from synthgen_timeseries.roles import Roles, is_step_name, roles_of
-from synthgen_timeseries.table import Table, read_csv, read_parquet, separator
+from synthgen_timeseries.table import Table, begins_with_mark, decimal_mark, read_csv, read_parquet, separator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -171,8 +171,12 @@ class Sheet:
             return None
         return self.table.frame[self.roles.time].iloc[self.rows[index]]
 
-    def filled(self, values: Sequence[NDArray[np.float64]]) -> pd.DataFrame:
+    def filled(self, values: Sequence[NDArray[np.float64]], *, whole: NDArray[np.bool_]) -> pd.DataFrame:
         """The table with these values where there were none, and what was filled named in a column.
+
+        Args:
+            values: of each series, `(C, L)`.
+            whole: which channels are whole numbers, and stay columns of these.
 
         `long`, `one` and `wide`: column `imputed` names the columns that were filled in a row, separated by blanks;
         `nested`: `<channel>_imputed` lists the steps (from 0).
@@ -196,8 +200,9 @@ class Sheet:
         for index, name in enumerate(columns):
             if not missing[:, index].any():
                 continue
-            new = np.where(missing[:, index], cells[1][:, index], cells[0][:, index])
-            frame[name] = new
+            new = pd.Series(np.where(missing[:, index], cells[1][:, index], cells[0][:, index]), frame.index)
+            integers = whole[0 if self.layout == "wide" else index] and bool((new.dropna() % 1 == 0).all())
+            frame[name] = new.astype("Int64") if integers else new
         touched = missing.any(axis=1)
         marks = np.full(len(frame), "", dtype=object)
         marks[touched] = [" ".join(np.asarray(columns)[row]) for row in missing[touched]]
@@ -213,6 +218,16 @@ class Sheet:
     def separator(self) -> str:
         """Between the cells of the file; a comma for what is no text."""
         return separator(self.table.files[0]) if self.table.files else ","
+
+    @property
+    def decimal(self) -> str:
+        """The decimal mark of the file; a point for what is no text."""
+        return decimal_mark(self.table.files[0]) if self.table.files else "."
+
+    @property
+    def encoding(self) -> str:
+        """UTF-8, with the mark at its beginning that some spreadsheets ask for if the file has it."""
+        return "utf-8-sig" if self.table.files and begins_with_mark(self.table.files[0]) else "utf-8"
 
 
 def _lacking(table: Table, channels: Sequence[str]) -> DataError:

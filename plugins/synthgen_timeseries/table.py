@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import json
+import re
 import warnings
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,9 +23,22 @@ from synthgen.errors import DataError
 from synthgen.io.attribute_cells import footer_attributes
 from synthgen.io.parquet import features_of, open_parquet, parquet_files, read_columns
 
-__all__ = ["Table", "csv_files", "first_line", "read_csv", "read_parquet", "separator"]
+__all__ = [
+    "Table",
+    "begins_with_mark",
+    "csv_files",
+    "decimal_mark",
+    "first_line",
+    "read_csv",
+    "read_parquet",
+    "separator",
+]
 
 _MISSING = ("?",)
+_LOOKED_AT = 200  # lines
+_WITH_POINT = re.compile(r"\s*[+-]?\d*\.\d+(e[+-]?\d+)?\s*", re.IGNORECASE)
+_WITH_COMMA = re.compile(r"\s*[+-]?\d*,\d+(e[+-]?\d+)?\s*", re.IGNORECASE)
+_GROUPED = re.compile(r"\s*[+-]?\d{1,3}([,.]\d{3})*([,.]\d+)?\s*")
 
 
 @dataclass(frozen=True)
@@ -137,6 +153,24 @@ def separator(path: Path) -> str:
     return max(",;\t|", key=line.count)
 
 
+def begins_with_mark(path: Path) -> bool:
+    """Whether a text file begins with the byte order mark of UTF-8."""
+    opened = gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+    with opened as file:
+        return bool(file.read(3) == codecs.BOM_UTF8)
+
+
+def decimal_mark(path: Path) -> str:
+    """`,` where the first lines hold numbers like 24,17 and none like 24.17; a date like 18.04.2024 is neither."""
+    sep = separator(path)
+    if sep == ",":
+        return "."
+    with _open_text(path) as text:
+        cells = [cell for row in csv.reader(islice(text, _LOOKED_AT), delimiter=sep) for cell in row]
+    points, commas = (any(map(like.fullmatch, cells)) for like in (_WITH_POINT, _WITH_COMMA))
+    return "," if commas and not points else "."
+
+
 def read_csv(path: Path) -> Table:
     """A CSV file, or all those of a directory one after the other.
 
@@ -156,7 +190,22 @@ def read_csv(path: Path) -> Table:
     if not len(frame):
         raise DataError(f"{path} has a header but no rows")
     notes = () if header else (f"{path.name} has no header line; columns are numbered c0 to c{len(frame.columns) - 1}",)
-    return Table(path, _tidy(frame), files=tuple(files), header=header, notes=notes)
+    frame = _tidy(frame)
+    notes = (*notes, *_grouped_numbers(frame))
+    return Table(path, frame, files=tuple(files), header=header, notes=notes)
+
+
+def _grouped_numbers(frame: pd.DataFrame) -> list[str]:
+    """A sentence for each column of text that is numbers with commas, such as 1,234.5, for most of its cells."""
+    notes = []
+    for name in frame.select_dtypes(exclude=["number", "bool", "datetime", "datetimetz"]).columns:
+        cells = frame[name].dropna().head(_LOOKED_AT).astype(str)
+        if len(cells) and cells.map(lambda cell: "," in cell and bool(_GROUPED.fullmatch(cell))).mean() >= 0.5:
+            notes.append(
+                f"{name} is taken as text, but looks like numbers with commas ({cells.iloc[0]}): save them without "
+                "separators of thousands and with a decimal point"
+            )
+    return notes
 
 
 def _is_data(cells: list[str]) -> bool:
@@ -170,18 +219,13 @@ def _is_data(cells: list[str]) -> bool:
 
 def _read_csv(path: Path, *, header: bool) -> pd.DataFrame:
     sep = separator(path)
-    decimal = "."
-    if sep == ";":
-        with _open_text(path) as text:
-            body = "".join(line for line, _ in zip(text, range(20), strict=False))
-        decimal = "," if "," in body and "." not in body else "."
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", pd.errors.ParserWarning)
             frame = pd.read_csv(
                 path,
                 sep=sep,
-                decimal=decimal,
+                decimal=decimal_mark(path),
                 header=0 if header else None,
                 encoding="utf-8-sig",
                 na_values=list(_MISSING),

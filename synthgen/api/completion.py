@@ -56,6 +56,8 @@ class Completion:
         quantiles: of several draws for each value that was drawn; None for a single draw.
         separator: between the cells when it is written as text.
         header: whether the text has a line with the columns' names.
+        decimal: the decimal mark of the text.
+        encoding: of the text.
     """
 
     table: pd.DataFrame
@@ -63,3 +65,5 @@ class Completion:
     quantiles: pd.DataFrame | None = None
     separator: str = ","
     header: bool = True
+    decimal: str = "."
+    encoding: str = "utf-8"

@@ -6,6 +6,7 @@ by it instead (`synthgen.generation.imputing`), which takes longer and is less e
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -184,7 +185,14 @@ def write_completion(found: Completion, path: Path) -> dict[str, Path]:
             if _is_parquet(path):
                 table.to_parquet(temporary, index=False)
             else:
-                table.to_csv(temporary, index=False, sep=found.separator, header=found.header)
+                table.to_csv(
+                    temporary,
+                    index=False,
+                    sep=found.separator,
+                    header=found.header,
+                    decimal=found.decimal,
+                    encoding=found.encoding,
+                )
     return {kind: where for kind, (where, _) in files.items()}
 
 
@@ -256,7 +264,7 @@ class _Filler:
             "windows": self._done,
             "notes": notes,
         }
-        return Completion(found.table, facts, found.quantiles, found.separator, found.header)
+        return dataclasses.replace(found, facts=facts)
 
 
 def _pieces(filler: _Filler, data: Any, *, length: int, **options: Any) -> Iterator[pd.DataFrame]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from synthgen_timeseries.readers import CsvReader
+from synthgen_timeseries.sheet import Sheet
 from synthgen_timeseries.stamps import Clock
 
 import synthgen
 from synthgen.cli import main
+from synthgen.config import DataConfig
 from synthgen.errors import DataError, UsageError
 
 STEPS, NOISE, RATE = 24, 0.2, 0.7
@@ -170,6 +174,25 @@ def test_every_layout_comes_back_as_it_was(run, gaps, capsys):
     ahead = pd.read_csv("one-forecast.csv")
     assert ahead["ds"].unique().tolist() == ["2026-01-31", "2026-02-28", "2026-03-31"]
     assert ahead["quantile"].unique().tolist() == [0.1, 0.9]
+
+
+def test_a_spreadsheet_s_decimal_commas_and_mark_are_kept(run, gaps):
+    holes = pd.DataFrame(gaps[2][:4, :STEPS].round(4), columns=[f"t{step}" for step in range(STEPS)])
+    holes.to_csv("comma.csv", index=False, sep=";", decimal=",", encoding="utf-8-sig")
+    assert main(["impute", "comma.csv", "--run", str(run.path), "--steps", "4"]) == 0
+    raw = Path("comma-imputed.csv").read_bytes()
+    assert raw.startswith(b"\xef\xbb\xbft0;t1;")
+    back = pd.read_csv("comma-imputed.csv", sep=";", decimal=",", encoding="utf-8-sig").drop(columns="imputed")
+    np.testing.assert_allclose(back.where(holes.notna()), holes)
+    assert back.notna().all(axis=None)
+
+
+def test_whole_numbers_stay_whole_where_some_are_filled(tmp_path):
+    path = tmp_path / "counts.csv"
+    path.write_text("t0,t1,t2,label\n1,,3,a\n4,5,6,b\n", encoding="utf-8")
+    sheet = Sheet.open(path, CsvReader().read(path, DataConfig()).schema, DataConfig())
+    filled = sheet.filled([np.array([[1.0, 2.0, 3.0]]), np.array([[4.0, 5.0, 6.0]])], whole=np.array([True]))
+    assert filled.to_csv(index=False).splitlines()[1:] == ["1,2,3,a,t1", "4,5,6,b,"]
 
 
 def test_other_methods_work_with_any_run_and_are_named(run, gaps):

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from synthgen_timeseries.readers import CsvReader, ParquetReader
+from synthgen_timeseries.table import read_csv
 
 from synthgen.config import DataConfig
 
@@ -175,3 +176,28 @@ def test_a_numeric_file_without_header_is_read_from_its_first_line(tmp_path):
     source, _ = _read(path, window=8)
     assert [channel.name for channel in source.schema.channels] == ["c0", "c1", "c2"]
     assert any("no header" in note for note in source.notes)
+
+
+def test_decimal_commas_are_seen_beside_dates_with_dots(tmp_path):
+    path = tmp_path / "de.csv"
+    rows = [f"a;{day:02}.04.2024;{day},5;{day}" for day in range(1, 13)]
+    path.write_text("\n".join(["id;datum;temperatur;zahl", *rows]), encoding="utf-8")
+    _, records = _read(path, id_column="id", time_column="datum")
+    assert records["values"][0, 0].tolist() == [day + 0.5 for day in range(1, 13)]
+
+
+def test_numbers_with_thousands_that_stay_text_are_pointed_out(tmp_path):
+    path = tmp_path / "thousands.csv"
+    path.write_text("\n".join(["a,b", *(f'{n},"1,{n:03}.5"' for n in range(20))]), encoding="utf-8")
+    assert any("b is taken as text" in note for note in read_csv(path).notes)
+
+
+def test_truth_values_with_gaps_are_no_numbers(tmp_path):
+    path = tmp_path / "on.csv"
+    rows = [f"{series},{step},{step * 1.5},{['True', 'False', ''][step % 3]}" for series in "ab" for step in range(9)]
+    path.write_text("\n".join(["id,time,load,on", *rows]), encoding="utf-8")
+    source, _ = _read(path)
+    assert {channel.name: channel.kind for channel in source.schema.channels} == {
+        "load": "continuous",
+        "on": "categorical",
+    }
