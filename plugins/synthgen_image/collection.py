@@ -55,6 +55,7 @@ class Collection:
         attributes: name -> a cell for each image, see `synthgen.data.attributes.described`.
         captions: names of those that are free text, whatever they look like.
         text_encoder: of free text, see `synthgen.data.text_encoder`.
+        names: what the data calls each image.
     """
 
     where: str
@@ -69,6 +70,7 @@ class Collection:
     attributes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     captions: tuple[str, ...] = ()
     text_encoder: str = ""
+    names: Sequence[str] | None = None
 
 
 def open_collection(collection: Collection, options: DataConfig) -> Source:
@@ -189,10 +191,19 @@ def annotated_source(
     index = None if labels is None else labels.index
     groups = None if collection.groups is None else collection.groups[kept]
     split = None if collection.official_split is None else collection.official_split[kept]
+    names = None if collection.names is None else [collection.names[int(position)] for position in kept]
     notes = (_summary(len(kept), schema), *notes)
     if pixels is not None:
         records = Records({"image": pixels, **columns}, index)
-        return ArraySource(schema, records, groups=groups, official_split=split, notes=notes, through_file=through_file)
+        return ArraySource(
+            schema,
+            records,
+            groups=groups,
+            official_split=split,
+            notes=notes,
+            through_file=through_file,
+            names=names,
+        )
 
     def load(indices: NDArray[np.int64]) -> Records:
         loaded, broken = decode(collection.fetch(kept[indices]), frame)
@@ -210,6 +221,7 @@ def annotated_source(
         official_split=split,
         notes=notes,
         through_file=through_file,
+        names=names,
     )
 
 

@@ -93,6 +93,7 @@ class FolderReader:
             attributes={name: _cells(listings, name) for name in options.told_columns},
             captions=options.caption_columns,
             text_encoder=options.text_encoder,
+            names=[file.relative_to(path).as_posix() for file in files],
         )
         return open_collection(collection, options)
 

@@ -106,7 +106,13 @@ def open_pairs(
     said.append(f"{len(table.classes)} pixel classes: {', '.join(entry.name for entry in table.classes[:12])}")
     some = every[np.linspace(0, len(every) - 1, min(len(every), MOST_FILES)).astype(np.int64)]
     stored = JpegFiles(lambda: (pairs.stored(int(i)) for i in some), height=size[0], width=size[1])
-    more = {"groups": labels.groups, "official_split": official_split, "notes": tuple(said), "through_file": stored}
+    more = {
+        "groups": labels.groups,
+        "official_split": official_split,
+        "notes": tuple(said),
+        "through_file": stored,
+        "names": [pairs.name(int(position)).removeprefix(f"{options.path}/") for position in every],
+    }
     if fits:
         return ArraySource(schema, load(every), **more)  # type: ignore[arg-type]
     said.append(f"too large for memory: read when needed; classes from {len(seen)} of the masks")

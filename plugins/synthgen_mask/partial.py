@@ -57,9 +57,8 @@ def open_part(options: DataConfig, schema: Schema, part: str) -> Source:
         index_masks(records["mask"], classes_of(schema))
         return replace(records, columns={**records.columns, "image": np.zeros_like(records["image"])})
 
-    blank = LazySource(source.schema, len(source), load, labels=source.labels, notes=source.notes)
-    blank.names = getattr(source, "names", None)
-    return blank
+    names = getattr(source, "names", None)
+    return LazySource(source.schema, len(source), load, labels=source.labels, notes=source.notes, names=names)
 
 
 def _files(path: Path, schema: Schema, part: str) -> Source:

@@ -57,6 +57,7 @@ class Collection:
         notes: sentences for the user.
         label_column: name of the label in the user's data.
         names: what to call each series in messages ("line 7", "id 'a'"); their position when empty.
+        identities: what the data calls each series; `names` when empty.
         extra: facts for `Schema.extra`; `scale` (mean and deviation of each channel), `finest`, `unequal_length` and
             `missing` are added.
         steps: pad to at least this many steps.
@@ -71,6 +72,7 @@ class Collection:
     notes: Sequence[str] = ()
     label_column: str = "label"
     names: Sequence[str] = ()
+    identities: Sequence[str] = ()
     extra: dict[str, Any] = field(default_factory=dict)
     steps: int = 1
     attributes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
@@ -128,6 +130,7 @@ class Collection:
             groups=None if self.groups is None else self.groups[chosen],
             split=None if self.split is None else self.split[chosen],
             names=[self.names[int(index)] for index in chosen] if self.names else (),
+            identities=[self.identities[int(index)] for index in chosen] if self.identities else (),
             notes=[*self.notes, note],
             attributes=self.attributes_of(chosen.tolist()),
         )
@@ -198,7 +201,10 @@ class Collection:
             },
             tuple(attributes),
         )
-        return ArraySource(schema, records, groups=self.groups, official_split=self.split, notes=tuple(notes))
+        called = self.identities or self.names or None
+        return ArraySource(
+            schema, records, groups=self.groups, official_split=self.split, notes=tuple(notes), names=called
+        )
 
     def _attributes(self, where: str) -> tuple[list[Attribute], dict[str, NDArray[Any]]]:
         """The attributes, and their columns of the records."""

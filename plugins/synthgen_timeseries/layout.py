@@ -145,6 +145,7 @@ def _wide(table: Table, roles: Roles) -> Collection:
         ),
         label_column=_label_column(roles),
         names=[f"series {name!r}" for name in names] if names else [f"row {row}" for row in range(len(values))],
+        identities=tuple(names or ()),
         attributes={name: cells_of(table, name) for name in roles.attributes},
     )
 
@@ -194,6 +195,7 @@ def _long(table: Table, roles: Roles, options: DataConfig) -> Collection:
         ),
         label_column=_label_column(roles),
         names=[f"series {name!r}" for name in identities],
+        identities=tuple(map(str, identities)),
         extra=extra,
         steps=table.steps,
         attributes={name: constant_cells(table, name, code, identities) for name in roles.attributes},

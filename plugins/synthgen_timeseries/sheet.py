@@ -185,9 +185,9 @@ class Sheet:
         holes = [np.isnan(one) for one in self.series]
         if self.layout == "nested":
             for channel, name in enumerate(self.channels):
-                whole = str(self.table.lists[name].type.value_type).startswith(("int", "uint"))
+                integers = str(self.table.lists[name].type.value_type).startswith(("int", "uint"))
                 lists = [np.where(hole[channel], new[channel], old[channel]) for hole, new, old in self._each(values)]
-                frame[name] = [(np.rint(one).astype(np.int64) if whole else one).tolist() for one in lists]
+                frame[name] = [(np.rint(one).astype(np.int64) if integers else one).tolist() for one in lists]
                 frame[f"{name}_imputed"] = [np.flatnonzero(hole[channel]).tolist() for hole in holes]
             return frame
         columns = self.roles.values if self.layout == "wide" else self.channels
@@ -201,7 +201,7 @@ class Sheet:
             if not missing[:, index].any():
                 continue
             new = pd.Series(np.where(missing[:, index], cells[1][:, index], cells[0][:, index]), frame.index)
-            integers = whole[0 if self.layout == "wide" else index] and bool((new.dropna() % 1 == 0).all())
+            integers = bool(whole[0 if self.layout == "wide" else index]) and bool((new.dropna() % 1 == 0).all())
             frame[name] = new.astype("Int64") if integers else new
         touched = missing.any(axis=1)
         marks = np.full(len(frame), "", dtype=object)

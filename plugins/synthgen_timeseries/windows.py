@@ -115,6 +115,7 @@ def cut_each(collection: Collection, options: DataConfig) -> Collection:
         split=None if collection.split is None else collection.split[rows],
         attributes=collection.attributes_of(origin),
         names=names,
+        identities=(),
         notes=[*collection.notes, f"cut into {len(pieces):,} windows of {window}, {stride} steps apart{left}"],
         steps=window,
     )

@@ -125,6 +125,7 @@ def _translated(source: Source, schema: Schema, table: NDArray[np.int64] | None)
         notes=(*source.notes, *_attribute_notes(found, schema)),
         through_file=getattr(source, "through_file", None),
         blocks=getattr(source, "blocks", None),
+        names=getattr(source, "names", None),
     )
 
 

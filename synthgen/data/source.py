@@ -32,6 +32,7 @@ class ArraySource:
         official_split: `(N,)` of `"train"` and `"test"` where the data set comes with a split.
         notes: sentences for the user.
         through_file: what storing does to records, where it does anything; `evaluate` asks for it.
+        names: what the data calls each record: its file, the id of its series; `score` says them.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class ArraySource:
         official_split: NDArray[Any] | None = None,
         notes: Sequence[str] = (),
         through_file: ThroughFile | None = None,
+        names: Sequence[str] | None = None,
     ) -> None:
         _check_size(len(records))
         self.schema = schema
@@ -52,6 +54,7 @@ class ArraySource:
         self.official_split = official_split
         self.notes = tuple(notes)
         self.through_file = through_file
+        self.names = names
 
     def __len__(self) -> int:
         return len(self.records)
@@ -69,13 +72,10 @@ class LazySource:
         size: number of records.
         load: `(indices) -> Records`, in the order of the indices.
         labels: `(N,)` index into `schema.labels`, or None.
-        groups, official_split, notes, through_file: see `ArraySource`.
+        groups, official_split, notes, through_file, names: see `ArraySource`.
         blocks: `(K,)` positions where records begin that are read together, such as the row groups of a file; a
             source that has them is read near to itself in training.
     """
-
-    names: Sequence[str] | None = None
-    """The file of each record, where there is one for each."""
 
     def __init__(
         self,
@@ -89,6 +89,7 @@ class LazySource:
         notes: Sequence[str] = (),
         through_file: ThroughFile | None = None,
         blocks: NDArray[np.int64] | None = None,
+        names: Sequence[str] | None = None,
     ) -> None:
         _check_size(size)
         self.schema = schema
@@ -98,6 +99,7 @@ class LazySource:
         self.notes = tuple(notes)
         self.through_file = through_file
         self.blocks = blocks
+        self.names = names
         self._size = size
         self._load = load
 

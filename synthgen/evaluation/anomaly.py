@@ -165,7 +165,8 @@ def score(
         seen = Overlap.of(own, {part: getattr(opened.split, part) for part in _SPLITS}, model.vectors)
         telling = _telling(progress, len(calibration), total)
         columns, oddest = score_records(scorer, source, truth, column, seen, telling, judge=judge)
-        table = assemble(columns, scorer, column, truth, q=q, alpha=alpha)
+        names = getattr(source, "names", None)
+        table = assemble(columns, scorer, column, truth, q=q, alpha=alpha, names=names)
         if contamination == "auto":
             trimmed = np.setdiff1d(calibration, kept_calibration)
             taken = effect_of_trimming(scorer, own, trimmed, odd, table, column=column, q=q, alpha=alpha)

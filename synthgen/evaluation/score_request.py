@@ -57,6 +57,10 @@ def destination(run: Run, name: str, out: Path | str | None) -> tuple[Path, Path
     if out is None:
         out = run.path / f"scores-{Path(name).stem or 'data'}"
     place = Path(out).expanduser()
+    if place.suffix.lower() in (".csv", ".json", ".html", ".txt", ".tsv", ".xlsx"):
+        raise UsageError(
+            f"scores are written as Parquet, not as {place.suffix}", hint="End --out in .parquet, or name a folder."
+        )
     return (place, place.parent) if place.suffix == ".parquet" else (place / "scores.parquet", place)
 
 

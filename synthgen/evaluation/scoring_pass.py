@@ -102,8 +102,12 @@ def assemble(
     *,
     q: float,
     alpha: float | None,
+    names: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """The columns with p-values, q-values and flags; a record that could not be scored is not flagged."""
+    """The columns with p-values, q-values and flags, and what the data calls the records where it names them.
+
+    A record that could not be scored is not flagged.
+    """
     value = columns["score"]
     scorable = np.isfinite(value)
     p, adjusted = np.ones(len(value)), np.ones(len(value))
@@ -112,6 +116,8 @@ def assemble(
     flagged = scorable & (adjusted <= q if alpha is None else p <= alpha)
     first = {"id": np.arange(len(value)), "score": value, "p": p, "q": adjusted, "flagged": flagged}
     table = pd.DataFrame(first | {name: column for name, column in columns.items() if name != "score"})
+    if names is not None:
+        table.insert(1, "record", list(names))
     if truth.names is not None:
         table["label"] = truth.names
     if truth.anomalous is not None:

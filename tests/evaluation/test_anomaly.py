@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from synthgen.api import Channel, Schema
 from synthgen.config import DataConfig
@@ -68,6 +69,17 @@ def test_table_has_a_row_for_each_record_and_the_documented_columns(result):
     np.testing.assert_allclose(stored["score"], (stored["denoising"] + stored["kernel"]) / 2)
     together = stored["denoising"] + stored["kernel"] + stored["knn"]
     np.testing.assert_allclose(stored["fusion_knn"], together / 3)
+
+
+def test_records_of_a_folder_are_named_by_their_files(run, tmp_path):
+    images = run.source().read(run.split.holdout[:6])["image"]
+    for index, image in enumerate(images):
+        (tmp_path / "scans").mkdir(exist_ok=True)
+        Image.fromarray(image[..., 0]).save(tmp_path / "scans" / f"scan-{index}.png")
+    table = score(run, tmp_path / "scans", out=tmp_path / "found").table
+    assert table["record"].tolist() == [f"scan-{index}.png" for index in range(6)]
+    with pytest.raises(UsageError, match=r"Parquet, not as \.csv"):
+        score(run, tmp_path / "scans", out=tmp_path / "found.csv")
 
 
 def test_improvement_at_other_levels_is_no_excuse_for_a_bad_one():

@@ -38,6 +38,7 @@ def test_a_long_table_becomes_one_series_an_id(tmp_path, suffix):
     assert [channel.kind for channel in source.schema.channels] == ["integer", "continuous"]
     assert source.schema.labels == ("down", "up")
     assert source.schema.label_column == "kind"
+    assert sorted(source.names) == ["s0", "s1", "s2", "s3"]
     by_start = {int(values[0, 0]): values for values in records["values"]}
     assert by_start[300][0].tolist() == [300, 301, 302, 303, 304, 305, 306, 307]
     assert sorted(records["length"].tolist()) == [5, 6, 7, 8]
