@@ -166,6 +166,8 @@ class Trainer:
             TrainingError: the loss keeps being non-finite after several roll-backs.
         """
         self.denoiser.train()
+        if self.step_index == 0:
+            self.remember()
         while self.progress < 1.0:
             started = time.perf_counter()
             rate = self.config.optim.lr * self.rate_scale * rate_factor(self.progress, self.config.optim)
@@ -231,11 +233,12 @@ class Trainer:
         self.noise_scale.add(groups, part)
 
     def remember(self) -> None:
-        """Note the present weights as good, to roll back to."""
+        """Note the present weights and their averages as good, to roll back to."""
         self._good = {
             name: {key: value.detach().clone() for key, value in module.state_dict().items()}
             for name, module in self._modules().items()
         }
+        self._good["ema"] = self.ema.state_dict()
         self.good_samples = self.samples
 
     def checkpoint(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
@@ -258,7 +261,8 @@ class Trainer:
         """The inverse of `checkpoint`."""
         for name, module in self._modules().items():
             fill(module, tensors.get(name, {}))
-            if "good network" in tensors:
+        if "good ema" in tensors:
+            for name in (*self._modules(), "ema"):
                 good = tensors.get(f"good {name}", {})
                 self._good[name] = {key: value.to(self.device) for key, value in good.items()}
         restore_optimizer(self.optimizer, tensors.get("optimizer", {}))
@@ -349,6 +353,7 @@ class Trainer:
         self.rate_scale /= 2
         for name, module in self._modules().items():
             fill(module, self._good[name])
+        self.ema.load_state_dict(self._good["ema"])  # they took in the steps that led here
         self.optimizer.state.clear()
         return (
             f"{_BAD_STEPS_IN_A_ROW} steps in a row were not finite: went back to the weights after "

@@ -177,7 +177,7 @@ def test_a_roll_back_after_resuming_goes_to_the_weights_noted_before(make):
     for index, _ in enumerate(trainer.steps()):
         if index == 4:
             trainer.remember()
-            noted = weights(trainer)
+            noted, averages = weights(trainer), trainer.ema.state_dict()
         if index == 8:
             break
     tensors, counters = trainer.checkpoint()
@@ -190,3 +190,14 @@ def test_a_roll_back_after_resuming_goes_to_the_weights_noted_before(make):
             break
     assert "went back to the weights after 160 records" in message
     assert all(torch.equal(value, noted[name]) for name, value in weights(resumed).items())
+    assert all(torch.equal(value, averages[name]) for name, value in resumed.ema.state_dict().items())
+
+
+def test_bad_steps_at_the_very_beginning_go_back_to_the_first_weights(make):
+    trainer = make(bad=lambda call: call < 5)
+    first = weights(trainer)
+    for step in trainer.steps():
+        if "went back" in step.message:
+            break
+    assert "after 0 records" in step.message
+    assert all(torch.equal(value, first[name]) for name, value in weights(trainer).items())
