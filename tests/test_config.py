@@ -79,6 +79,11 @@ def test_a_typo_is_named_with_its_path_and_a_suggestion(layer: dict[str, object]
         ({"sampling": {"order": 4}}, "sampling.order"),
         ({"noise": {"parameterisation": "score"}}, "noise.parameterisation"),
         ({"data": {"holdout": 1.5}}, "data.holdout"),
+        ({"optim": {"betas": [1.5, 0.9]}}, "optim.betas.0"),
+        ({"ema": {"widths": []}}, "ema.widths"),
+        ({"ema": {"widths": [-0.1]}}, "ema.widths.0"),
+        ({"sampling": {"guidance_interval": [1.6, 0.2]}}, "sampling.guidance_interval"),
+        ({"sampling": {"churn_interval": [-1, 2]}}, "sampling.churn_interval"),
     ],
 )
 def test_a_value_out_of_range_is_named_with_its_path(layer: dict[str, object], path: str) -> None:

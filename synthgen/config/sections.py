@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 __all__ = [
     "DataConfig",
@@ -19,6 +19,17 @@ __all__ = [
     "Section",
     "TrainConfig",
 ]
+
+
+def _rising(levels: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= levels[0] < levels[1]:
+        raise ValueError("the first noise level has to be below the second, and neither below 0")
+    return levels
+
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
+Interval = Annotated[tuple[float, float], AfterValidator(_rising)]
+"""Noise levels, `(low, high)`."""
 
 
 class Section(BaseModel):
@@ -155,7 +166,7 @@ class OptimConfig(Section):
     schedule: Literal["cooldown", "cosine", "constant"] = Field(
         "cooldown", description="learning rate after warm-up: falling at the end, falling throughout, or never"
     )
-    betas: tuple[float, float] = Field(
+    betas: tuple[Decay, Decay] = Field(
         (0.9, 0.99), description="decay of the moments; sgd: (momentum, -), rmsprop: (-, decay)"
     )
     weight_decay: float = Field(0.01, ge=0, description="on matrices only")
@@ -174,8 +185,8 @@ class EmaConfig(Section):
     )
     keep: bool = Field(False, description="keep the averages of all widths in the run, for sampling.ensemble")
 
-    widths: tuple[float, ...] = Field(
-        (0.05, 0.10, 0.20), description="relative widths; the best on held-out loss stays"
+    widths: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (0.05, 0.10, 0.20), min_length=1, description="relative widths; the best on held-out loss stays"
     )
     choose: Literal["held-out", "utility"] = Field(
         "held-out", description="which width stays: by held-out loss, or by a judge trained on samples"
@@ -241,14 +252,14 @@ class SamplingConfig(Section):
     sigma_max: float | None = Field(None, gt=0, description="largest noise level visited; unset: noise.sigma_max")
     eta: float = Field(1.0, ge=0, le=1, description="ancestral, dpmpp-sde: share of noise; 0 is the ODE")
     churn: float = Field(0.0, ge=0, description="heun: S_churn of EDM; 0 is none")
-    churn_interval: tuple[float, float] | None = Field(None, description="heun: noise levels where churn acts")
+    churn_interval: Interval | None = Field(None, description="heun: noise levels where churn acts")
     churn_noise: float = Field(1.0, gt=0, description="heun: S_noise of EDM")
     snr: float = Field(0.16, ge=0, description="langevin: signal-to-noise ratio of the corrector; 0 is none")
     repeats: int = Field(4, ge=1, description="repaint: times that each step is taken")
     guidance: float = Field(
         1.0, ge=0, description="classifier-free guidance weight; 1 is none, or see train.choose_guidance"
     )
-    guidance_interval: tuple[float, float] | None = Field(None, description="noise levels where guidance acts")
+    guidance_interval: Interval | None = Field(None, description="noise levels where guidance acts")
     guided: tuple[str, ...] = Field((), description="conditions that guidance acts on; empty: all")
     autoguidance: float = Field(1.0, ge=0, description="weight of guidance by an earlier snapshot; 1 is none")
     rescale: float = Field(0.0, ge=0, le=1, description="share of guidance rescaling (Lin et al.); 0 is none")

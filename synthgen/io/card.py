@@ -36,6 +36,8 @@ def run_card(facts: Mapping[str, Any], config: RunConfig, schema: Schema) -> str
     """The run's `card.md`."""
     parts = ", ".join(f"{size:,} {name}" for name, size in facts["split"].items())
     losses = ", ".join(f"{loss:.4f} (EMA width {width})" for width, loss in facts["held_out"].items())
+    early = facts["ema_width"] is None and "held_out_kept" in facts
+    kept = f"; {facts['held_out_kept']:.4f} of the weights on the way that were kept" if early else ""
     tuned = facts.get("distilled_from")
     lines = [
         f"# A {schema.modality} diffusion model",
@@ -52,7 +54,7 @@ def run_card(facts: Mapping[str, Any], config: RunConfig, schema: Schema) -> str
         f"| training | {facts['samples']:,} samples in {facts['seconds']:.0f} s; {facts['ended']} |",
         *([f"| started from | the weights of {facts['init']['run']} |"] if "init" in facts else []),
         f"| precision | {facts['precision']} |",
-        f"| held-out loss | {losses}, measured on the {facts['held_out_on']} part |" if losses else None,
+        f"| held-out loss | {losses}{kept}, measured on the {facts['held_out_on']} part |" if losses else None,
         _guidance(facts.get("guidance_tried")),
         f"| tuned from | the model {tuned[:12]}, for one or two network evaluations a record |" if tuned else None,
         f"| seed | {config.train.seed} |",

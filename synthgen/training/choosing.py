@@ -26,6 +26,7 @@ class Choice:
         width: relative width of their average; None: the best on the way of a training that ended early.
         averages: all widths at the end.
         losses: held-out loss of each.
+        loss: held-out loss of the weights that stay.
         utility: of each, with `ema.choose=utility`.
         distances: to unseen records, for each weight of guidance that was tried.
     """
@@ -34,6 +35,7 @@ class Choice:
     width: float | None
     averages: Mapping[float, dict[str, Tensor]]
     losses: Mapping[float, float]
+    loss: float
     utility: Mapping[float, float] = field(default_factory=dict)
     distances: Mapping[float, float] = field(default_factory=dict)
 
@@ -41,6 +43,7 @@ class Choice:
         """As `run.json` keeps it."""
         return {
             "held_out": {f"{width:g}": loss for width, loss in self.losses.items()},
+            "held_out_kept": self.loss,
             "utility": {f"{width:g}": value for width, value in self.utility.items()},
             "ema_width": self.width,
             "guidance": min(self.distances, key=lambda w: self.distances[w]) if self.distances else None,
@@ -66,6 +69,7 @@ def choose(trainer: Trainer, watching: Watching, averages: Averages, ranks: Rank
         utility = {w: watching.utility(weights) for w, weights in candidates.items()}
         width = ranks.agreed(max(utility, key=lambda w: utility[w]))
     weights = best or candidates[width]
+    loss = watching.held_out_loss(weights).total if best else losses[width]
     tries = guiding.records_to_try(trainer.config, trainer.samples, conditions=watching.conditional)
     distances = watching.guidance(weights, tries) if tries and ranks.leads else {}
-    return Choice(weights, None if best else width, candidates, losses, utility, distances)
+    return Choice(weights, None if best else width, candidates, losses, loss, utility, distances)

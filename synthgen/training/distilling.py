@@ -81,7 +81,7 @@ def distill(
     write_text(path / "config.toml", dump_toml(config))
     save_tensors(path / "model.safetensors", weights)
     write_text(path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in log))
-    own = ("files", "held_out", "ema_width", "init", "guidance", "guidance_tried")
+    own = ("files", "held_out", "held_out_kept", "ema_width", "init", "guidance", "guidance_tried")
     kept = {key: value for key, value in source.facts.items() if key not in own}
     described = {
         **kept,

@@ -34,11 +34,14 @@ _FEWEST, _MOST = 64, 512
 def records_to_try(config: RunConfig, samples: int, *, conditions: bool) -> int:
     """How many records of each weight a training of so many samples pays for; 0: none are tried.
 
-    None either without conditions, where the user or a preset has set the guidance, in private training, whose
-    guarantee covers no look at records, and in super-resolution.
+    None either without conditions, where the user or a preset has set the guidance, where samples are also guided by a
+    snapshot, thresholded or drawn by several runs, in private training, whose guarantee covers no look at records, and
+    in super-resolution.
     """
-    train = config.train
-    if not train.choose_guidance or not conditions or config.sampling.guidance != 1:
+    train, sampling = config.train, config.sampling
+    if sampling.autoguidance != 1 or sampling.threshold is not None or sampling.ensemble:
+        return 0
+    if not train.choose_guidance or not conditions or sampling.guidance != 1:
         return 0
     if train.dp_epsilon is not None or train.upsample_from is not None:
         return 0
@@ -53,6 +56,7 @@ def best_weight(
     real: Tensor,
     *,
     guided: Sequence[str] = (),
+    interval: tuple[float, float] | None = None,
     rescale: float = 0.0,
 ) -> dict[float, float]:
     """Kernel distance of the samples of each weight to real records; the smallest is best.
@@ -62,6 +66,7 @@ def best_weight(
         sampled: samples `(N, C, *spatial)` by a denoiser, from the same noise and conditions each time.
         real: encoded records never trained on, `(M, C, *spatial)`.
         guided: conditions that are guided; empty: all.
+        interval: as `sampling.guidance_interval`.
         rescale: as `sampling.rescale`.
     """
     center, spread = real.mean(), real.std() or 1.0
@@ -70,7 +75,8 @@ def best_weight(
         return np.asarray(((x - center) / spread).flatten(1), dtype=np.float64)
 
     def distance(weight: float) -> float:
-        guide = denoiser if weight == 1 else Guided(denoiser, weight, names=tuple(guided) or None, rescale=rescale)
+        names = tuple(guided) or None
+        guide = denoiser if weight == 1 else Guided(denoiser, weight, interval, names=names, rescale=rescale)
         return kernel_distance(scaled(sampled(guide)), scaled(real))
 
     return {weight: distance(weight) for weight in WEIGHTS}

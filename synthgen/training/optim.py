@@ -55,7 +55,7 @@ def build_optimizer(modules: Iterable[nn.Module], config: OptimConfig) -> torch.
             ]
             return Muon(split, lr=config.lr, betas=config.betas)
         case "sgd":
-            return torch.optim.SGD(groups, lr=config.lr, momentum=config.betas[0], nesterov=True)
+            return torch.optim.SGD(groups, lr=config.lr, momentum=config.betas[0], nesterov=config.betas[0] > 0)
 
 
 def rate_factor(progress: float, config: OptimConfig) -> float:

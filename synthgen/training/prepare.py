@@ -237,8 +237,14 @@ def _check_finite(data: EncodedData) -> None:
 def _settle(config: RunConfig, data: EncodedData) -> RunConfig:
     """Fill what follows from the encoded data: the largest noise level and the budget."""
     choices: dict[str, Any] = {}
+    highest = config.noise.sigma_max or _largest_distance(data, config.train.seed)
+    if config.noise.sigma_min >= highest:
+        raise ConfigError(
+            f"noise.sigma_min is {config.noise.sigma_min:g}, and the largest noise level is {highest:g}",
+            hint="Lower noise.sigma_min; the encoded data has a deviation of about noise.sigma_data.",
+        )
     if config.noise.sigma_max is None:
-        choices["noise"] = {"sigma_max": _largest_distance(data, config.train.seed)}
+        choices["noise"] = {"sigma_max": highest}
     if config.train.samples is None and config.train.minutes is None:
         samples = int(np.clip(_PASSES * len(data), _FEWEST_SAMPLES, _MOST_SAMPLES))
         choices["train"] = {"samples": samples}

@@ -386,7 +386,7 @@ class _Session:
         write_text(self.path / "run.json", json.dumps(self.facts, indent=2, ensure_ascii=False))
         remove_state(self.path)
         noticed = "".join(f"; {text}" for text in self.facts["remarks"])
-        self.events.tell("finish", held_out=min(choice.losses.values()), message=f"training ended: {ended}{noticed}")
+        self.events.tell("finish", held_out=choice.loss, message=f"training ended: {ended}{noticed}")
         self.ranks.wait()
         return Run.open(self.path)
 

@@ -151,8 +151,7 @@ class _Search:
                 if trial.number == 0:
                     raise
                 return float("inf")  # a choice that cannot be trained is a bad one
-            losses = [float(loss) for loss in run.facts["held_out"].values()]
-            value = min(losses) if self._objective == "held-out" else 1 - _tstr(run)
+            value = float(run.facts["held_out_kept"]) if self._objective == "held-out" else 1 - _tstr(run)
         self._longest = max(self._longest, time.monotonic() - begun)
         return value
 

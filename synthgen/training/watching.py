@@ -142,6 +142,7 @@ class Watching:
             sampled,
             p.watched.sample(count).x,
             guided=config.sampling.guided,
+            interval=config.sampling.guidance_interval,
             rescale=config.sampling.rescale,
         )
 

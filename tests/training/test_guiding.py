@@ -27,6 +27,8 @@ def test_weights_are_tried_where_training_pays_for_it_and_nobody_chose_before() 
         {"train": {"choose_guidance": False}},
         {"train": {"dp_epsilon": 8.0, "dp_delta": 1e-5}},
         {"train": {"upsample_from": "runs/small"}},
+        {"sampling": {"autoguidance": 2.0}},
+        {"sampling": {"threshold": 0.995}},
     ):
         assert guiding.records_to_try(_config(**given), LONG, conditions=True) == 0, given
 
@@ -43,6 +45,17 @@ def test_the_weight_whose_samples_lie_on_real_records_is_nearest() -> None:
     assert set(found) == set(guiding.WEIGHTS)
     assert min(found, key=found.get) == 1.5
     assert found[1.0] > 10 * abs(found[1.5])
+
+
+def test_weights_are_tried_where_sampling_will_guide() -> None:
+    tried = []
+
+    def sampled(denoiser: object) -> Tensor:
+        tried.append(getattr(denoiser, "interval", None))
+        return torch.zeros(16, 2)
+
+    guiding.best_weight(torch.nn.Identity(), sampled, torch.randn(16, 2), interval=(0.2, 1.6))
+    assert tried == [None, (0.2, 1.6), (0.2, 1.6)]
 
 
 def test_generation_takes_the_weight_of_the_run_unless_it_is_told_another(tiny_run: Run, tmp_path) -> None:

@@ -193,6 +193,11 @@ def test_several_bad_steps_in_a_row_roll_back_and_halve_the_rate(tiny_overrides)
     assert subject.rate_scale == 0.5
 
 
+def test_a_smallest_noise_level_above_the_largest_is_refused_before_training(tiny_overrides):
+    with pytest.raises(ConfigError, match=r"noise\.sigma_min is 100"):
+        prepare(resolve([tiny_overrides, {"noise": {"sigma_min": 100.0}}]).model_dump())
+
+
 def test_training_that_stays_bad_ends_with_advice(tiny_overrides):
     subject = trainer(tiny_overrides, lambda call: True)
     subject.remember()
