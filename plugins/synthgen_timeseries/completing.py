@@ -163,7 +163,7 @@ def extend(
     past = np.zeros((1, schema.shape[0], 0))
     classes = np.full(1, -1, dtype=np.int64)
     if data is None:
-        clock = Clock.starting(start, frequency)
+        clock = Clock.starting(start, frequency, usual=_known_step(schema))
     else:
         sheet = Sheet.open(data, schema, filler.data)
         if len(sheet.series) != 1:
@@ -172,12 +172,20 @@ def extend(
                 hint="Leave one series in the table, or use synthgen forecast for all.",
             )
         past, classes = sheet.series[0][None], sheet.labels(schema)
-        own = start is None and frequency is None
-        clock = Clock.after(sheet.stamps(0), past.shape[2]) if own else Clock.starting(start, frequency)
+        clock = Clock.after(sheet.stamps(0), past.shape[2])
+        if start is not None or frequency is not None:
+            dated = sheet.stamps(0) is not None and not isinstance(clock.step, (int, float))
+            clock = Clock.starting(start, frequency, usual=clock.step if dated else _known_step(schema))
     if label is not None:
         classes = np.array([_class(schema, label)])
     pieces = continued(filler, past, classes, ids=[0], block=max(1, schema.shape[1] // 2))
     return _dated(pieces, clock, schema, classes, length)
+
+
+def _known_step(schema: Schema) -> Any:
+    """What is between two stamps of the data that the run was trained on, where it had dates."""
+    number, _, unit = str(schema.extra.get("sampling", "")).partition(" ")
+    return pd.Timedelta(float(number), unit="s") if unit == "s" else None
 
 
 def _dated(

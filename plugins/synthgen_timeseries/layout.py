@@ -15,6 +15,7 @@ from synthgen.errors import DataError
 from synthgen_timeseries.collection import Collection, channels_named, label_name
 from synthgen_timeseries.columns import category, channel_columns, with_categories
 from synthgen_timeseries.constants import cells_of, constant_cells, with_guessed
+from synthgen_timeseries.dates import parsed_stamps, reading
 from synthgen_timeseries.roles import Roles, is_step_name, roles_of
 from synthgen_timeseries.table import Table
 from synthgen_timeseries.times import intervals, sampling_of, times_of, wants_intervals
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from synthgen.config import DataConfig
 
 __all__ = ["collection_of"]
+
+_MOST_CLASSES = 20
 
 
 def collection_of(table: Table, options: DataConfig) -> Collection:
@@ -48,7 +51,9 @@ def collection_of(table: Table, options: DataConfig) -> Collection:
     steps = [name for name in roles.values if is_step_name(name)]
     stepped = len(steps) >= max(2, len(roles.values) // 2 + 1)
     if stepped or (not roles.time and (roles.label or roles.identity)):
-        return cut_each(_wide(table, roles), options)
+        return cut_each(
+            _wide(table, _steps_alone(roles, steps) if stepped and not options.value_columns else roles), options
+        )
     if options.label_column:
         raise DataError(
             f"{table.path} looks like one long series, which cannot have a label column",
@@ -57,11 +62,26 @@ def collection_of(table: Table, options: DataConfig) -> Collection:
     return _one(table, with_categories(table, roles, options), options)
 
 
+def _steps_alone(roles: Roles, steps: Sequence[str]) -> Roles:
+    """Without the numbers beside the steps of a wide table: they are facts of the series, not values of it."""
+    beside = tuple(name for name in roles.values if name not in steps)
+    return dataclasses.replace(roles, values=tuple(steps), ignored=(*roles.ignored, *beside))
+
+
 def _notes(table: Table, roles: Roles, understood: str) -> list[str]:
     notes = [*table.notes, understood]
+    first = reading(table.frame[roles.time]) if roles.time and roles.time in table.frame else ""
+    if first in ("day", "either"):
+        example = str(table.frame[roles.time].dropna().iloc[0])
+        stamp = parsed_stamps(table.frame[roles.time]).dropna().iloc[0]
+        which = "the day" if first == "day" else "the month"
+        sure = "" if first == "day" else "; it could be the day: write 2024-12-31 to be sure"
+        notes.append(f"{roles.time} is read with {which} first: {example} is {stamp.day} {stamp:%B %Y}{sure}")
     if roles.ignored:
         shown = ", ".join(roles.ignored[:6]) + (", ..." if len(roles.ignored) > 6 else "")
-        notes.append(f"columns that are not numbers were left out: {shown}; data.attributes makes conditions of them")
+        notes.append(
+            f"columns that are no channels or steps were left out: {shown}; data.attributes makes conditions of them"
+        )
     return notes
 
 
@@ -181,6 +201,8 @@ def _long(table: Table, roles: Roles, options: DataConfig) -> Collection:
             series, channels, facts = intervals(series, channels, parts)
             extra |= facts
             ordered += f", which comes unevenly: the time between steps is the channel {channels[-1].name}"
+    attributes = {name: constant_cells(table, name, code, identities) for name in roles.attributes}
+    hints = [] if roles.label or options.attributes else [_label_hint(name, attributes[name]) for name in attributes]
     return Collection(
         series=series,
         channels=channels,
@@ -188,18 +210,29 @@ def _long(table: Table, roles: Roles, options: DataConfig) -> Collection:
         groups=np.unique(_constant(table, roles.group, code, identities), return_inverse=True)[1]
         if roles.group
         else None,
-        notes=_notes(
-            table,
-            roles,
-            f"a row a step, {len(series):,} series by {roles.identity}, {ordered}, channels {_named(roles.values)}",
-        ),
+        notes=[
+            *_notes(
+                table,
+                roles,
+                f"a row a step, {len(series):,} series by {roles.identity}, {ordered}, channels {_named(roles.values)}",
+            ),
+            *filter(None, hints),
+        ],
         label_column=_label_column(roles),
         names=[f"series {name!r}" for name in identities],
         identities=tuple(map(str, identities)),
         extra=extra,
         steps=table.steps,
-        attributes={name: constant_cells(table, name, code, identities) for name in roles.attributes},
+        attributes=attributes,
     )
+
+
+def _label_hint(name: str, cells: Sequence[Any]) -> str:
+    """What to say of a fact of the series that has few values, each several times; "" of others."""
+    counts = pd.Series(list(cells)).value_counts()
+    if not 2 <= len(counts) <= _MOST_CLASSES or counts.min() < 2:
+        return ""
+    return f"{name} has {len(counts)} values, the same within each series: --label-column {name} makes classes of them"
 
 
 def _one(table: Table, roles: Roles, options: DataConfig) -> Collection:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["Roles", "is_numeric", "is_step_name", "roles_of"]
 
 _IDS = ("unique_id", "series_id", "item_id", "case_id", "sample_id", "id", "series", "sample", "case", "recording")
+_ID_LIKE = re.compile(r".*[ _-]id|.*[a-z]I[dD]|.*[A-Z]{2}ID", re.DOTALL)
+"""patient_id, device id, customerId; not humid."""
+_UNITS = ("device", "sensor", "machine", "patient", "subject", "store", "user", "unit", "station", "asset", "engine")
+"""Of what people have several series each."""
 _TIMES = ("ds", "timestamp", "datetime", "date", "time", "time_step", "timestep", "step", "t", "index")
 _LABELS = ("label", "class", "class_name", "class_label", "classlabel", "category", "activity")
 _STEP = re.compile(r"(t|step|time|ts|v|value)?[ _-]?\d+", re.IGNORECASE)
@@ -59,7 +63,7 @@ def roles_of(table: Table, options: DataConfig) -> Roles:
     channels = [channel.name for channel in table.channels]
     attributes = options.attributes or tuple(each.name for each in table.attributes if each.name in table.columns)
     taken = {name for name in (*asked, *options.value_columns, *attributes) if name}
-    identity = options.id_column or _guess(table, _IDS, taken)
+    identity = options.id_column or _guess(table, _IDS, taken) or _guess_unit(table, taken)
     taken.add(identity)
     label = options.label_column or _guess_label(table, taken)
     # Our own writers put the name of the class beside its number.
@@ -103,6 +107,20 @@ def _check(table: Table, name: str) -> None:
 def _guess(table: Table, candidates: tuple[str, ...], taken: set[str]) -> str:
     by_lower = {name.lower(): name for name in map(str, table.frame.columns) if name not in taken}
     return next((by_lower[name] for name in candidates if name in by_lower), "")
+
+
+def _guess_unit(table: Table, taken: set[str]) -> str:
+    """A column that by its name tells series apart, and whose values come again."""
+    names = [name for name in map(str, table.frame.columns) if name not in taken]
+    ids = [name for name in names if _ID_LIKE.fullmatch(name) or _ID_LIKE.fullmatch(name.lower())]
+    units = [name for unit in _UNITS for name in names if name.lower() == unit]
+    return next((name for name in (*ids, *units) if _comes_again(table.frame[name])), "")
+
+
+def _comes_again(cells: pd.Series) -> bool:
+    if pd.api.types.is_float_dtype(cells.dtype) or pd.api.types.is_bool_dtype(cells.dtype) or cells.isna().any():
+        return False
+    return 1 < cells.nunique() < len(cells)
 
 
 def _guess_label(table: Table, taken: set[str]) -> str:

@@ -6,7 +6,7 @@ Unlike the readers, which make training records, nothing is trimmed, cut or left
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from synthgen.api import Timelines
 from synthgen.errors import DataError, UsageError
+from synthgen_timeseries.dates import parsed_stamps
 from synthgen_timeseries.readers import series_in
 from synthgen_timeseries.roles import Roles, is_step_name, roles_of
 from synthgen_timeseries.table import Table, begins_with_mark, decimal_mark, read_csv, read_parquet, separator
@@ -106,7 +107,9 @@ class Sheet:
         if listed:
             return cls._nested(table, roles, channels)
         if wide:
-            return cls._wide(table, roles, channels)
+            steps = tuple(name for name in roles.values if is_step_name(name))
+            stepped = len(steps) >= max(2, len(roles.values) // 2 + 1)
+            return cls._wide(table, replace(roles, values=steps) if stepped else roles, channels)
         return cls._steps(table, roles, channels)
 
     @classmethod
@@ -140,6 +143,9 @@ class Sheet:
         if roles.time:
             stamps = _order(table, roles.time)
             order = np.lexsort((stamps, code))
+            again = np.flatnonzero((np.diff(code[order]) == 0) & (stamps[order][1:] == stamps[order][:-1]))
+            if again.size:
+                raise _twice(table, roles, int(order[again[0] + 1]), several=several)
         rows = tuple(np.split(order, np.flatnonzero(np.diff(code[order])) + 1))
         series = tuple(values[:, row] for row in rows)
         return cls(table, "long" if several else "one", roles, channels, names, series, rows)
@@ -230,6 +236,20 @@ class Sheet:
         return "utf-8-sig" if self.table.files and begins_with_mark(self.table.files[0]) else "utf-8"
 
 
+def _twice(table: Table, roles: Roles, row: int, *, several: bool) -> DataError:
+    stamp = table.frame[roles.time].iloc[row]
+    if several:
+        name = table.frame[roles.identity].iloc[row]
+        return DataError(
+            f"{table.place(row)}: series {str(name)!r} has time {stamp} twice",
+            hint=f"Remove the duplicates; the id is taken from {roles.identity}, the time from {roles.time}.",
+        )
+    return DataError(
+        f"{table.place(row)}: time {stamp} in column {roles.time} appears twice",
+        hint="If the table holds several series, it needs the column that told them apart in training.",
+    )
+
+
 def _lacking(table: Table, channels: Sequence[str]) -> DataError:
     lost = [name for name in channels if name not in table.columns]
     return DataError(
@@ -294,7 +314,7 @@ def _order(table: Table, column: str) -> NDArray[np.float64]:
     numbers = pd.to_numeric(cells, errors="coerce") if not pd.api.types.is_datetime64_any_dtype(cells.dtype) else None
     if numbers is not None and numbers.notna().all():
         return np.asarray(numbers.to_numpy(dtype=np.float64))
-    parsed = pd.to_datetime(cells, errors="coerce", utc=True, format="mixed")
+    parsed = parsed_stamps(cells)
     bad = np.flatnonzero(parsed.isna())
     if bad.size:
         raise DataError(f"{table.place(int(bad[0]))}, column {column}: {str(cells.iloc[bad[0]])!r} is not a time")

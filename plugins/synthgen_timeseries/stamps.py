@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from synthgen.errors import DataError, UsageError
+from synthgen_timeseries.dates import local_stamps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["Clock"]
 
 _LOOKED_AT = 400  # last stamps, for the rhythm
+_CALENDARS = ("B", "MS", "ME", "QS", "QE", "YS", "YE")  # of working days, months, quarters, years
+_MOST = 0.8  # of the gaps of a calendar with exceptions
 
 
 class Clock:
@@ -44,10 +48,11 @@ class Clock:
             step = np.median(np.diff(numbers)) if len(numbers) > 1 else 1
             whole = pd.api.types.is_integer_dtype(cells.dtype) and float(step).is_integer()
             return cls(numbers[-1], int(step) if whole else float(step))
-        try:
-            stamps = pd.DatetimeIndex(pd.to_datetime(cells.iloc[-_LOOKED_AT:], format="mixed"))
-        except (ValueError, TypeError) as error:
-            raise DataError(f"the stamps in column {cells.name} are no times: {error}") from error
+        parsed = local_stamps(cells)
+        bad = np.flatnonzero(parsed.isna())
+        if bad.size:
+            raise DataError(f"column {cells.name}: {str(cells.iloc[bad[0]])!r} is not a time")
+        stamps = pd.DatetimeIndex(parsed.iloc[-_LOOKED_AT:])
         rhythm = _rhythm(stamps)
         if rhythm is not None:
             return cls(stamps[-1], rhythm)
@@ -55,17 +60,30 @@ class Clock:
         usual = pd.Timedelta(int(np.median(gaps)), unit=stamps.unit) if len(gaps) else pd.Timedelta(days=1)
         return cls(stamps[-1], usual)
 
+    @property
+    def step(self) -> Any:
+        """What is between two stamps; a number where these are none."""
+        return self._step
+
     @classmethod
-    def starting(cls, start: str | None, frequency: str | None) -> Clock:
+    def starting(cls, start: str | None, frequency: str | None, *, usual: Any = None) -> Clock:
         """Begins at a date, or at step 0 without one.
 
+        Args:
+            start, frequency: what the user asks for.
+            usual: what is between two stamps of the data, where no frequency is asked for; None: not known.
+
         Raises:
-            UsageError: no date, or no frequency that pandas knows.
+            UsageError: no date, no frequency that pandas knows, or none at all.
         """
         if start is None and frequency is None:
             return cls(-1, 1)
+        if frequency is None and usual is None:
+            raise UsageError(
+                f"the stamps begin at {start}, but how far are they apart?", hint="Say it with --freq, such as h or D."
+            )
         try:
-            step = pd.tseries.frequencies.to_offset(frequency or "D")
+            step = usual if frequency is None else pd.tseries.frequencies.to_offset(frequency)
             return cls(pd.Timestamp(start or "2000-01-01") - step, step)
         except ValueError as error:
             raise UsageError(
@@ -93,4 +111,16 @@ def _rhythm(stamps: pd.DatetimeIndex) -> Any:
     with warnings.catch_warnings():  # pandas will return an offset rather than its name; both are taken
         warnings.simplefilter("ignore")
         found = pd.infer_freq(stamps)
-    return None if found is None else pd.tseries.frequencies.to_offset(found)
+    return _nearly(stamps) if found is None else pd.tseries.frequencies.to_offset(found)
+
+
+def _nearly(stamps: pd.DatetimeIndex) -> Any:
+    """The calendar's offset on which every stamp lies, and which is between most of them, though some are left out."""
+    for name in (*_CALENDARS, f"W-{stamps[-1]:%a}".upper()):
+        offset = pd.tseries.frequencies.to_offset(name)
+        if not all(map(offset.is_on_offset, stamps)):
+            continue
+        usual = np.mean([one + offset == other for one, other in itertools.pairwise(stamps)])
+        if usual >= _MOST:
+            return offset
+    return None

@@ -15,6 +15,7 @@ import pandas as pd
 
 from synthgen.api import Channel
 from synthgen.errors import DataError
+from synthgen_timeseries.dates import parsed_stamps
 from synthgen_timeseries.table import Table
 
 if TYPE_CHECKING:
@@ -49,9 +50,7 @@ def times_of(table: Table, column: str) -> NDArray[Any]:
     numbers = pd.to_numeric(cells, errors="coerce")
     if numbers.notna().all():
         return np.asarray(numbers.to_numpy(dtype=np.float64))
-    parsed = pd.to_datetime(cells, errors="coerce", utc=True, format="ISO8601")
-    if parsed.isna().any():
-        parsed = pd.to_datetime(cells, errors="coerce", utc=True, format="mixed")
+    parsed = parsed_stamps(cells)
     bad = np.flatnonzero(parsed.isna())
     if bad.size:
         row = int(bad[0])

@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from synthgen_timeseries.readers import CsvReader, ParquetReader
+from synthgen_timeseries.sheet import Sheet
 from synthgen_timeseries.table import read_csv
 
 from synthgen.config import DataConfig
+from synthgen.errors import DataError
 
 
 def _read(path, **options):
@@ -202,3 +204,47 @@ def test_truth_values_with_gaps_are_no_numbers(tmp_path):
         "load": "continuous",
         "on": "categorical",
     }
+
+
+@pytest.mark.parametrize("name", ["patient_id", "deviceId", "Sensor", "store"])
+def test_what_tells_series_apart_is_found_by_its_name(tmp_path, name):
+    path = tmp_path / "table.csv"
+    frame = _long((name, "when", "x", "y", "state")).rename(columns={"when": "time"})
+    frame.to_csv(path, index=False)
+    source, _ = _read(path)
+    assert len(source) == 4
+    assert [channel.name for channel in source.schema.channels] == ["x", "y"]
+    assert any("--label-column state" in note for note in source.notes)
+
+
+def test_names_that_only_look_like_ids_are_channels(tmp_path):
+    path = tmp_path / "weather.csv"
+    frame = pd.DataFrame({"time": np.arange(400), "humid": np.arange(400) % 7, "acid": np.arange(400) % 5})
+    frame.to_csv(path, index=False)
+    source, _ = _read(path, window=12)
+    assert [channel.name for channel in source.schema.channels] == ["humid", "acid"]
+
+
+def test_numbers_beside_the_steps_of_a_wide_table_are_no_steps(tmp_path):
+    path = tmp_path / "wide.csv"
+    frame = pd.DataFrame(np.arange(30.0).reshape(3, 10), columns=[f"t{step}" for step in range(10)])
+    frame.assign(label=list("aba"), weight=[70.5, 80.1, 90.2]).to_csv(path, index=False)
+    source, records = _read(path)
+    assert source.schema.shape == (1, 10)
+    assert records["values"].max() == 29
+    assert any("weight" in note for note in source.notes)
+    sheet = Sheet.open(path, source.schema, DataConfig())
+    assert [one.shape for one in sheet.series] == [(1, 10)] * 3
+
+
+def test_stamps_that_come_twice_are_refused_where_series_are_completed_too(tmp_path):
+    path = tmp_path / "long.csv"
+    frame = _long(("id", "time", "x", "y", "kind"))
+    frame.to_csv(path, index=False)
+    source, _ = _read(path)
+    pd.concat([frame, frame.iloc[:1]]).to_csv(path, index=False)
+    with pytest.raises(DataError, match="has time 0 twice"):
+        Sheet.open(path, source.schema, DataConfig())
+    frame.drop(columns="id").to_csv(path, index=False)
+    with pytest.raises(DataError, match="appears twice"):
+        Sheet.open(path, source.schema, DataConfig())
