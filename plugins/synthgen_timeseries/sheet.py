@@ -185,9 +185,9 @@ class Sheet:
         holes = [np.isnan(one) for one in self.series]
         if self.layout == "nested":
             for channel, name in enumerate(self.channels):
-                whole = str(self.table.lists[name].type.value_type).startswith(("int", "uint"))
+                counted = str(self.table.lists[name].type.value_type).startswith(("int", "uint"))
                 lists = [np.where(hole[channel], new[channel], old[channel]) for hole, new, old in self._each(values)]
-                frame[name] = [(np.rint(one).astype(np.int64) if whole else one).tolist() for one in lists]
+                frame[name] = [(np.rint(one).astype(np.int64) if counted else one).tolist() for one in lists]
                 frame[f"{name}_imputed"] = [np.flatnonzero(hole[channel]).tolist() for hole in holes]
             return frame
         columns = self.roles.values if self.layout == "wide" else self.channels
