@@ -41,7 +41,7 @@ TRAINING: tuple[Technique, ...] = (
         "rolnick2019replay", "rehearsal of old records",
         "David Rolnick and Arun Ahuja and Jonathan Schwarz and Timothy P. Lillicrap and Greg Wayne",
         "Experience Replay for Continual Learning", "NeurIPS", 2019,
-        never,
+        never, shown=lambda shown: shown.rehearsed,
     ),
     Technique(
         "ronneberger2015unet", "network",
