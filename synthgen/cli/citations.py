@@ -8,6 +8,7 @@ from synthgen.cli.citation import Shown, Technique
 from synthgen.cli.citations_diffusion import DIFFUSION
 from synthgen.cli.citations_evaluation import EVALUATION
 from synthgen.cli.citations_training import TRAINING
+from synthgen.cli.citations_watching import WATCHING
 
 if TYPE_CHECKING:
     from synthgen.config import RunConfig
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TECHNIQUES", "Technique", "shown_by", "used_by"]
 
-TECHNIQUES: tuple[Technique, ...] = (*DIFFUSION, *TRAINING, *EVALUATION)
+TECHNIQUES: tuple[Technique, ...] = (*DIFFUSION, *TRAINING, *WATCHING, *EVALUATION)
 
 
 def used_by(config: RunConfig, shown: Shown | None = None) -> list[Technique]:

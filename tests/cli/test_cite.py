@@ -73,7 +73,8 @@ def test_dense_conditions_and_rehearsal_are_seen_in_the_run(tiny_run: Run) -> No
     aligned = (*tiny_run.schema.conditions, Condition("map", "dense", 1))
     assert like(schema=dataclasses.replace(tiny_run.schema, conditions=aligned)) == {"saharia2022palette"}
     continued = {**tiny_run.facts, "continued": {}}
-    assert like(facts=continued) == {"rolnick2019replay"}
+    assert like(facts=continued) == {"rolnick2019replay", "zajac2023continual"}
+    assert like(facts={**tiny_run.facts, "init": {"run": "runs/old"}}) == {"yosinski2014transfer"}
     none = tiny_run.config.train.model_copy(update={"rehearsal": 0.0})
     assert like(facts=continued, config=tiny_run.config.model_copy(update={"train": none})) == set()
 
