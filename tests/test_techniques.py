@@ -52,6 +52,7 @@ def test_no_reference_stands_unused():
         (LossConfig, "loss.weight"),
         (SamplingConfig, "sampling.grid"),
         (OptimConfig, "optim.name"),
+        (OptimConfig, "optim.schedule"),
     ],
 )
 def test_every_value_of_a_choice_is_a_technique(section, key):

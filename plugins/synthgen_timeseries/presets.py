@@ -63,7 +63,7 @@ def configuration(schema: Schema, records: int) -> dict[str, Any]:
     network = {"name": "unet", "width": _WIDTH, "blocks": _BLOCKS, "dropout": _choose(_DROPOUT, records)}
     return {
         "network": {**network, **_choose(_BY_STEPS, schema.shape[1])},
-        "noise": _noise(float(schema.extra.get("finest", 0.05))),
+        "noise": {**_noise(float(schema.extra.get("finest", 0.05))), "covariance": schema.shape[0] > 1},
         "optim": {"lr": _LR, "batch_size": _choose(_BATCH, records)},
         "train": {"samples": _choose(_BUDGET, records)},
     }

@@ -9,7 +9,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from synthgen.config import RunConfig
 
-__all__ = ["Technique", "always", "never"]
+__all__ = ["Shown", "Technique", "always", "never"]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a run's schema and facts, and the plan of a data set made with it, show beside the configuration.
+
+    Args:
+        dense: the run has a condition that is aligned with its records.
+        started: it began with another run's weights.
+        rehearsed: it continued another run and rehearsed that one's records.
+        use: what the data set did with given records, see `synthgen.generation.given`; empty without any.
+        method: how it drew a region of them anew, see `synthgen.generation.imputing`; empty without regions.
+        vetted: a judge chose among its records.
+    """
+
+    dense: bool = False
+    started: bool = False
+    rehearsed: bool = False
+    use: str = ""
+    method: str = ""
+    vetted: bool = False
 
 
 @dataclass(frozen=True)
@@ -21,6 +42,7 @@ class Technique:
         purpose: what synthgen uses it for.
         authors, title, venue, year: of the paper; authors joined by " and ".
         used: whether a run of this configuration uses it.
+        shown: whether a run or data set uses it by what it shows beside its configuration.
     """
 
     key: str
@@ -30,6 +52,7 @@ class Technique:
     venue: str
     year: int
     used: Callable[[RunConfig], bool]
+    shown: Callable[[Shown], bool] = lambda shown: False
 
     def text(self) -> str:
         """One line for a reference list."""
@@ -51,5 +74,5 @@ def always(config: RunConfig) -> bool:
 
 
 def never(config: RunConfig) -> bool:
-    """For what is called from Python, and no configuration asks for."""
+    """For what no configuration asks for: `Technique.shown` says when, or it is only called from Python."""
     return False

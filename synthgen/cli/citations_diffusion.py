@@ -190,10 +190,10 @@ DIFFUSION: tuple[Technique, ...] = (
         "ICLR", 2021, lambda config: config.sampling.sampler == "langevin" or config.noise.density == "linear",
     ),
     Technique(
-        "yang2023freemask", "masks that disagree with their image, under generate --drop-inconsistent",
+        "yang2023freemask", "records that disagree with their label or mask, under generate --drop-inconsistent",
         "Lihe Yang and Xiaogang Xu and Bingyi Kang and Yinghuan Shi and Hengshuang Zhao",
         "FreeMask: Synthetic Images with Dense Annotations Make Stronger Segmentation Models", "NeurIPS", 2023,
-        lambda config: config.modality == "mask",
+        lambda config: config.modality == "mask", shown=lambda shown: shown.vetted,
     ),
     Technique(
         "ho2022cascaded", "super-resolution in a cascade, noise on its condition",
@@ -211,13 +211,14 @@ DIFFUSION: tuple[Technique, ...] = (
         "meng2022sdedit", "variation of given records",
         "Chenlin Meng and Yutong He and Yang Song and Jiaming Song and Jiajun Wu and Jun-Yan Zhu and Stefano Ermon",
         "SDEdit: Guided Image Synthesis and Editing with Stochastic Differential Equations",
-        "ICLR", 2022, never,
+        "ICLR", 2022, never, shown=lambda shown: shown.use == "variation",
     ),
     Technique(
         "lugmayr2022repaint", "sampler that repeats its steps, imputation",
         "Andreas Lugmayr and Martin Danelljan and Andres Romero and Fisher Yu and Radu Timofte and Luc Van Gool",
         "RePaint: Inpainting Using Denoising Diffusion Probabilistic Models",
         "CVPR", 2022, lambda config: config.sampling.sampler == "repaint",
+        shown=lambda shown: shown.method == "replaced",
     ),
     Technique(
         "song2023consistency", "consistency sampling",
@@ -252,7 +253,7 @@ DIFFUSION: tuple[Technique, ...] = (
         "saharia2022palette", "conditions aligned with the record",
         "Chitwan Saharia and William Chan and Huiwen Chang and others",
         "Palette: Image-to-Image Diffusion Models",
-        "SIGGRAPH", 2022, never,
+        "SIGGRAPH", 2022, lambda config: config.train.context > 0, shown=lambda shown: shown.dense,
     ),
     Technique(
         "grathwohl2019ffjord", "stochastic trace of the likelihood",
@@ -264,12 +265,12 @@ DIFFUSION: tuple[Technique, ...] = (
         "rozet2024mmps", "reconstruction guidance",
         "François Rozet and Gérôme Andry and François Lanusse and Gilles Louppe",
         "Learning Diffusion Priors from Observations by Expectation Maximization",
-        "NeurIPS", 2024, never,
+        "NeurIPS", 2024, never, shown=lambda shown: shown.method == "guided",
     ),
     Technique(
         "song2023pigdm", "reconstruction guidance",
         "Jiaming Song and Arash Vahdat and Morteza Mardani and Jan Kautz",
         "Pseudoinverse-Guided Diffusion Models for Inverse Problems",
-        "ICLR", 2023, never,
+        "ICLR", 2023, never, shown=lambda shown: shown.method == "guided",
     ),
 )  # fmt: skip

@@ -20,16 +20,22 @@ TRAINING: tuple[Technique, ...] = (
         lambda config: config.optim.name == "sgd",
     ),
     Technique(
-        "hagele2024cooldown", "learning rate with a cooldown",
+        "hagele2024cooldown", "constant learning rate, with a cooldown or without",
         "Alexander Hägele and Elie Bakouch and Atli Kosson and Loubna Ben Allal and Leandro Von Werra and Martin Jaggi",
         "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", "NeurIPS", 2024,
-        lambda config: config.optim.schedule == "cooldown",
+        lambda config: config.optim.schedule != "cosine",
     ),
     Technique(
-        "goyal2017large", "gradient accumulation",
+        "schaipp2025benchmark", "optimiser, fall of the learning rate to zero",
+        "Fabian Schaipp",
+        "Optimization Benchmark for Diffusion Models on Dynamical Systems", "arXiv 2510.19376", 2025,
+        lambda config: config.optim.name == "muon" or config.optim.schedule == "cooldown",
+    ),
+    Technique(
+        "goyal2017large", "warm-up of the learning rate, gradient accumulation",
         "Priya Goyal and Piotr Dollár and Ross Girshick and others",
         "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", "arXiv 1706.02677", 2017,
-        lambda config: config.optim.accumulate > 1,
+        lambda config: config.optim.accumulate > 1 or config.optim.warmup > 0,
     ),
     Technique(
         "kang2020decoupling", "class-balanced batches",
@@ -41,7 +47,7 @@ TRAINING: tuple[Technique, ...] = (
         "rolnick2019replay", "rehearsal of old records",
         "David Rolnick and Arun Ahuja and Jonathan Schwarz and Timothy P. Lillicrap and Greg Wayne",
         "Experience Replay for Continual Learning", "NeurIPS", 2019,
-        never,
+        never, shown=lambda shown: shown.rehearsed,
     ),
     Technique(
         "ronneberger2015unet", "network",
@@ -96,6 +102,11 @@ TRAINING: tuple[Technique, ...] = (
         lambda config: config.optim.name == "muon",
     ),
     Technique(
+        "liu2025muon", "optimiser: length of Muon's step",
+        "Jingyuan Liu and Jianlin Su and Xingcheng Yao and others",
+        "Muon is Scalable for LLM Training", "arXiv 2502.16982", 2025, lambda config: config.optim.name == "muon",
+    ),
+    Technique(
         "you2020lamb", "optimiser",
         "Yang You and Jing Li and Sashank Reddi and Jonathan Hseu and Sanjiv Kumar and others",
         "Large Batch Optimization for Deep Learning: Training BERT in 76 Minutes", "ICLR", 2020,
@@ -138,6 +149,12 @@ TRAINING: tuple[Technique, ...] = (
         "bengio2009curriculum", "curriculum over records",
         "Yoshua Bengio and Jérôme Louradour and Ronan Collobert and Jason Weston",
         "Curriculum Learning", "ICML", 2009, lambda config: config.train.data_curriculum > 0,
+    ),
+    Technique(
+        "platanios2019competence", "growth of the curriculum over records",
+        "Emmanouil Antonios Platanios and Otilia Stretcu and Graham Neubig and Barnabás Póczos and Tom M. Mitchell",
+        "Competence-based Curriculum Learning for Neural Machine Translation", "NAACL", 2019,
+        lambda config: config.train.data_curriculum > 0,
     ),
     Technique(
         "salmon2011philox", "counter-based random numbers: same seed, same data set",

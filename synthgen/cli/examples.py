@@ -68,7 +68,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("synthgen list samplers", "what --sampler takes"),
         ("synthgen list datasets --modality timeseries", "demo sets of one modality"),
     ),
-    "cite": (("synthgen cite", "the papers behind the newest run"),),
+    "cite": (
+        ("synthgen cite", "the papers behind the newest run"),
+        ("synthgen cite --data synthetic/digits --bibtex", "behind a data set, with the sampler it was made with"),
+    ),
 }
 """Command -> (command line, what it does)."""
 

@@ -7,12 +7,14 @@ balanced    class c takes the share n_c^(1-b) / sum n_k^(1-b) of each pass, even
             batch has that mixture; within a class every record comes once before any comes again
 graded      for the first part of training, records are drawn from the easiest share of all, which grows from a
             quarter to the whole with progress (Bengio et al. 2009, "Curriculum learning"; the linear growth is
-            Platanios et al. 2019, arXiv:1903.09848)
+            Platanios et al. 2019, arXiv:1903.09848); balanced classes keep the shares above from the first batch on,
+            each drawn from the easiest of its own
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -105,8 +107,7 @@ class Balanced(Shuffled):
     def __init__(self, labels: NDArray[np.int64], seed: int, *, balance: float) -> None:
         super().__init__(len(labels), seed)
         self._members = [np.flatnonzero(labels == k) for k in np.unique(labels)]
-        weights = np.array([len(members) for members in self._members], dtype=np.float64) ** (1 - balance)
-        due = len(labels) * weights / weights.sum()
+        due = len(labels) * _shares(self._members, balance)
         self._counts = np.floor(due).astype(np.int64)
         left = len(labels) - int(self._counts.sum())
         self._counts[np.argsort(self._counts - due, kind="stable")[:left]] += 1
@@ -137,10 +138,24 @@ class Graded:
         after: the order once all records are in.
         seed: of the draws.
         share: of training that the growth takes.
+        labels: class of each record, `(N,)`, where classes are balanced; None draws from all records alike.
+        balance: of the classes, as `Balanced` has it.
     """
 
-    def __init__(self, difficulty: NDArray[np.floating], after: Order, *, seed: int, share: float) -> None:
-        self._by_ease = np.argsort(difficulty, kind="stable").astype(np.int64)
+    def __init__(
+        self,
+        difficulty: NDArray[np.floating],
+        after: Order,
+        *,
+        seed: int,
+        share: float,
+        labels: NDArray[np.int64] | None = None,
+        balance: float = 0.0,
+    ) -> None:
+        ease = np.argsort(difficulty, kind="stable").astype(np.int64)
+        classes = np.zeros(len(ease), dtype=np.int64) if labels is None else labels[ease]
+        self._by_ease = [ease[classes == k] for k in np.unique(classes)]
+        self._edges = np.cumsum(_shares(self._by_ease, balance))[:-1]
         self._after = after
         self._seed = seed
         self._share = share
@@ -150,5 +165,16 @@ class Graded:
         if progress >= self._share:
             return self._after.positions(samples_seen, count, progress)
         admitted = _EASIEST + (1 - _EASIEST) * progress / self._share
-        pool = self._by_ease[: max(1, math.ceil(admitted * len(self._by_ease)))]
-        return generator(self._seed, "graded", step=samples_seen).choice(pool, count, replace=count > len(pool))
+        rng = generator(self._seed, "graded", step=samples_seen)
+        places = np.floor(count * self._edges + rng.random()).astype(np.int64)  # parts come out right on average
+        drawn = []
+        for members, due in zip(self._by_ease, np.diff([0, *places.tolist(), count]).tolist(), strict=True):
+            pool = members[: max(1, math.ceil(admitted * len(members)))]
+            drawn.append(rng.choice(pool, due, replace=due > len(pool)))
+        return rng.permutation(np.concatenate(drawn))
+
+
+def _shares(members: Sequence[NDArray[np.int64]], balance: float) -> NDArray[np.float64]:
+    """The share of each class in training, `(K,)`."""
+    weights = np.array([len(of_class) for of_class in members], dtype=np.float64) ** (1 - balance)
+    return np.asarray(weights / weights.sum())

@@ -20,6 +20,7 @@ from synthgen.diffusion.imputation import KNOWN, GroupsGiven, Kept
 from synthgen.diffusion.samplers import Sampler, Settings
 from synthgen.diffusion.sigma import grid, information_grid
 from synthgen.errors import RunError, UsageError
+from synthgen.generation.ensembling import check_member
 from synthgen.io.run import Run
 
 __all__ = ["AVERAGES", "check_sampling", "noise_levels", "sampling_denoiser", "settings_of"]
@@ -59,9 +60,7 @@ def check_sampling(run: Run, sampling: SamplingConfig) -> None:
             if "averages.safetensors" not in run.facts["files"]:
                 raise RunError(f"{run.path} does not hold its other averages")
             continue
-        other = Run.open(member)
-        if (other.schema.shape, other.schema.conditions) != (run.schema.shape, run.schema.conditions):
-            raise UsageError(f"{member} was trained on other records than {run.path}: they make no ensemble")
+        check_member(run, Run.open(member))
 
 
 def sampling_denoiser(run: Run, sampling: SamplingConfig, device: torch.device) -> AnyDenoiser:

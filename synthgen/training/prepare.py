@@ -207,7 +207,14 @@ def _order(config: RunConfig, data: EncodedData, labels: NDArray[np.int64] | Non
             raise ConfigError("data.balance needs labels, and the data has none", hint="Leave data.balance at 0.")
         order = Balanced(labels, seed, balance=config.data.balance)
     if config.train.data_curriculum:
-        order = Graded(_difficulty(data, labels), order, seed=seed, share=config.train.data_curriculum)
+        order = Graded(
+            _difficulty(data, labels),
+            order,
+            seed=seed,
+            share=config.train.data_curriculum,
+            labels=labels if config.data.balance else None,
+            balance=config.data.balance,
+        )
     return order
 
 

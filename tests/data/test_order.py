@@ -66,3 +66,28 @@ def test_a_curriculum_begins_with_the_easy_quarter_and_ends_with_all():
     assert np.array_equal(order.positions(640, 64, 0.5), Shuffled(1000, 0).positions(640, 64, 0.5))
     assert np.array_equal(order.positions(128, 64, 0.1), order.positions(128, 64, 0.1))
     assert len(set(order.positions(0, 100, 0.0))) == 100
+
+
+@pytest.mark.parametrize("balance", [0.5, 1.0])
+def test_a_curriculum_keeps_balanced_classes_balanced_from_its_first_batch_on(balance):
+    labels = np.repeat([0, 1], [900, 100])
+    difficulty = np.concatenate([np.arange(900), 5000 + np.arange(100)])  # without classes the rare one comes last
+    after = Balanced(labels, 0, balance=balance)
+    order = Graded(difficulty, after, seed=0, share=0.5, labels=labels, balance=balance)
+    weights = np.array([900, 100]) ** (1 - balance)
+    for progress, easiest in ((0.0, 0.25), (0.25, 0.625)):
+        drawn = [order.positions(step * 30, 30, progress) for step in range(400)]
+        shares = np.array([np.bincount(labels[batch], minlength=2) for batch in drawn]) / 30
+        assert shares.mean(0) == pytest.approx(weights / weights.sum(), abs=0.01)
+        assert np.ptp(shares[:, 1]) <= 1 / 30 + 1e-9
+        seen = np.unique(np.concatenate(drawn))
+        for members in (np.arange(900), np.arange(900, 1000)):
+            assert set(seen) & set(members) == set(members[: int(np.ceil(easiest * len(members)))])
+    assert np.array_equal(order.positions(640, 64, 0.5), after.positions(640, 64, 0.5))
+
+
+def test_a_balanced_curriculum_mixes_its_classes_within_a_batch():
+    labels = np.repeat([0, 1], [500, 500])
+    order = Graded(np.arange(1000), Shuffled(1000, 0), seed=0, share=0.5, labels=labels, balance=1.0)
+    first_halves = [np.mean(labels[order.positions(step * 64, 64, 0.1)[:32]]) for step in range(100)]
+    assert np.mean(first_halves) == pytest.approx(0.5, abs=0.05)

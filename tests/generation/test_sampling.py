@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from synthgen.errors import ConfigError, RunError, UsageError
 from synthgen.generation.plan import Plan, make_plan
 from synthgen.generation.sampling import noise_levels, sampling_denoiser, settings_of
 from synthgen.generation.worker import make_records
-from synthgen.io.run import Run, load_tensors
+from synthgen.io.atomic import sha256_of
+from synthgen.io.run import Run, load_tensors, save_tensors
 from synthgen.training import train
 
 CPU = torch.device("cpu")
@@ -149,6 +151,45 @@ def test_a_run_without_a_snapshot_cannot_guide_by_it(keeping_run):
 def test_the_ensemble_must_know_the_same_records(tiny_run, tiny_overrides, tmp_path):
     short = {**tiny_overrides, "train": {**tiny_overrides["train"], "samples": 32}}
     other = train({**short, "modality": "timeseries", "data": {"path": "gunpoint"}}, out=tmp_path / "series")
-    with pytest.raises(UsageError, match="no ensemble"):
+    with pytest.raises(UsageError, match=r"no ensemble.*other shape of the records"):
         make_plan(tiny_run, n=8, sampling={"ensemble": [str(other.path)]})
     assert isinstance(other, Run)
+
+
+def _copy(run, path, **files):
+    """A run's copy in which some JSON files or tensors are others, with the hashes that belong to them."""
+    shutil.copytree(run.path, path)
+    facts = json.loads((path / "run.json").read_text())
+    for stem, change in files.items():
+        if stem == "codec":
+            save_tensors(path / "codec.safetensors", change(load_tensors(path / "codec.safetensors")))
+            name = "codec.safetensors"
+        else:
+            name = f"{stem}.json"
+            (path / name).write_text(json.dumps(change(json.loads((path / name).read_text()))))
+        facts["files"][name] = sha256_of(path / name)
+    (path / "run.json").write_text(json.dumps(facts))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"codec": lambda tensors: {**tensors, "std": tensors["std"] * 2}}, "other scaling.*channel 0"),
+        ({"codec": lambda tensors: {**tensors, "mean": tensors["mean"] + tensors["std"]}}, "other scaling"),
+        ({"schema": lambda raw: {**raw, "labels": raw["labels"][::-1]}}, "other labels"),
+        ({"schema": lambda raw: {**raw, "extra": {**raw["extra"], "mode": "rgb"}}}, "facts of the modality"),
+    ],
+)
+def test_members_that_mean_other_things_by_their_numbers_are_refused(changes, message, tiny_run, tmp_path):
+    other = _copy(tiny_run, tmp_path / "other", **changes)
+    with pytest.raises(UsageError, match=f"no ensemble.*{message}"):
+        make_plan(tiny_run, n=8, sampling={"ensemble": [str(other)]})
+
+
+def test_runs_of_the_same_data_with_another_seed_make_an_ensemble(tiny_run, tiny_overrides, tmp_path):
+    seeded = {**tiny_overrides, "train": {**tiny_overrides["train"], "samples": 32, "seed": 7}}
+    other = train(seeded, out=tmp_path / "seeded")
+    scales = [run.codec().state()[1]["mean"] for run in (tiny_run, other)]
+    assert not torch.equal(*scales)
+    assert make_plan(tiny_run, n=8, sampling={"ensemble": [str(other.path)]}).sampling.ensemble
