@@ -150,6 +150,8 @@ def _reason(key: str, origin: Origin, prepared: Prepared) -> str:
         return f"{records:,} training records; the fewer, the more dropout against memorising"
     if section == "network":
         return f"records of shape {shape}" + (f" and {records:,} of them" if name in ("width", "blocks") else "")
+    if key == "noise.covariance":
+        return f"{prepared.schema.shape[0]} channels; from two on, how they vary together is built in"
     if section == "noise":
         return "how fine the finest movement of the encoded data is"
     return f"{records:,} training records of shape {shape}"

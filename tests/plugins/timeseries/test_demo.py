@@ -34,6 +34,14 @@ def test_every_choice_is_a_valid_configuration(steps, records, two_classes):
         resolve([{"modality": "timeseries"}, chosen, preset])
 
 
+def test_several_channels_have_their_covariance_built_in(two_classes):
+    import dataclasses
+
+    for channels in (1, 2):
+        schema = dataclasses.replace(two_classes[0], shape=(channels, 40))
+        assert TimeSeries().configure(schema, 100)["noise"]["covariance"] == (channels > 1)
+
+
 def test_calm_series_beside_lively_ones_lower_the_smallest_noise_level():
     steps = np.arange(50)
     lively = [np.sin(steps + phase)[None] for phase in range(10)]
