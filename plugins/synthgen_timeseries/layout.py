@@ -41,7 +41,7 @@ def collection_of(table: Table, options: DataConfig) -> Collection:
     if roles.attributes and not (roles.identity or roles.label) and not table.lists:
         raise DataError(
             f"{table.path} looks like one long series, which cannot have attributes",
-            hint="Name the column that tells the series apart with data.id_column.",
+            hint="Name the column that tells the series apart with --id-column.",
         )
     if any(name in table.lists for name in roles.values):
         return cut_each(_nested(table, roles), options)
@@ -57,7 +57,7 @@ def collection_of(table: Table, options: DataConfig) -> Collection:
     if options.label_column:
         raise DataError(
             f"{table.path} looks like one long series, which cannot have a label column",
-            hint="Name the column that tells the series apart with data.id_column.",
+            hint="Name the column that tells the series apart with --id-column.",
         )
     return _one(table, with_categories(table, roles, options), options)
 
@@ -247,7 +247,7 @@ def _one(table: Table, roles: Roles, options: DataConfig) -> Collection:
             row = int(order[again[0] + 1])
             raise DataError(
                 f"{table.place(row)}: time {table.frame[roles.time].iloc[row]} in column {roles.time} appears twice",
-                hint="If the table holds several series, name the column that tells them apart with data.id_column.",
+                hint="If the table holds several series, name the column that tells them apart with --id-column.",
             )
         values, times = values[:, order], times[order]
         extra["sampling"] = sampling_of(times)

@@ -10,6 +10,8 @@ make something of it: `{"modality", "reader", "records", "shape", "channels": [{
 from __future__ import annotations
 
 import math
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +19,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synthgen.cli.console import Console, reporting
-from synthgen.cli.shared_options import LabelColumnOption, ModalityOption, SetOption
+from synthgen.cli.shared_options import (
+    GroupColumnOption,
+    IdColumnOption,
+    ImageSizeOption,
+    LabelColumnOption,
+    ModalityOption,
+    SetOption,
+    StrideOption,
+    TimeColumnOption,
+    ValueColumnOption,
+    WindowOption,
+)
 from synthgen.errors import DataError, SynthgenError
 
 if TYPE_CHECKING:
@@ -39,23 +52,29 @@ def inspect(
     ],
     modality: ModalityOption = None,
     label_column: LabelColumnOption = None,
-    window: Annotated[int | None, typer.Option(metavar="L", help="Cut long series into windows of L steps.")] = None,
-    image_size: Annotated[int | None, typer.Option(metavar="S", help="Resize images and masks to S x S.")] = None,
     assignments: SetOption = None,
+    group_column: GroupColumnOption = None,
+    id_column: IdColumnOption = None,
+    time_column: TimeColumnOption = None,
+    value_column: ValueColumnOption = None,
+    window: WindowOption = None,
+    stride: StrideOption = None,
+    image_size: ImageSizeOption = None,
 ) -> None:
     """Show what synthgen understands of your data: records, shape, channels, labels, what it converts or leaves out."""
     from synthgen.cli.user_layers import user_layers
 
-    layers = user_layers(
-        None,
-        assignments,
-        {
-            "data.path": file,
-            "data.label_column": label_column,
-            "data.window": window,
-            "data.image_size": image_size,
-        },
-    )
+    asked = {
+        "data.label_column": label_column,
+        "data.group_column": group_column,
+        "data.id_column": id_column,
+        "data.time_column": time_column,
+        "data.value_columns": value_column or None,
+        "data.window": window,
+        "data.stride": stride,
+        "data.image_size": image_size,
+    }
+    layers = user_layers(None, assignments, {"data.path": file, **asked})
     from synthgen.config import resolve
 
     options = resolve([{"modality": modality or "unknown"}, layers]).data
@@ -73,8 +92,23 @@ def inspect(
     console.result("\n\n".join(_text(file, reading) for reading in readings), document)
     for each in refused:
         console.detail(f"not as {each['modality']}: {each['reason']}")
+    given = shlex.join(_flags(asked, assignments))
     for reading in readings:
-        console.note(f"Next: synthgen train --modality {reading['modality']} --data {file}")
+        console.note(
+            f"Next: synthgen train --modality {reading['modality']} --data {shlex.quote(file)} {given}".rstrip()
+        )
+
+
+def _flags(asked: Mapping[str, Any], assignments: Sequence[str] | None) -> list[str]:
+    """How the same reading is asked for again."""
+    flags = []
+    for key, value in asked.items():
+        name = "--" + key.removeprefix("data.").replace("value_columns", "value_column").replace("_", "-")
+        for each in value if isinstance(value, list) else [] if value is None else [value]:
+            flags += [name, str(each)]
+    for assignment in assignments or ():
+        flags += ["--set", assignment]
+    return flags
 
 
 def _candidates(file: str, modality: str | None, refusals: dict[str, SynthgenError]) -> list[tuple[str, str]]:

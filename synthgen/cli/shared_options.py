@@ -14,7 +14,10 @@ __all__ = [
     "ConfigFileOption",
     "DataOption",
     "ForceOption",
+    "GroupColumnOption",
     "GuidanceOption",
+    "IdColumnOption",
+    "ImageSizeOption",
     "LabelColumnOption",
     "ModalityOption",
     "OutOption",
@@ -23,8 +26,14 @@ __all__ = [
     "SeedOption",
     "SetOption",
     "StepsOption",
+    "StrideOption",
+    "TimeColumnOption",
+    "ValueColumnOption",
+    "WindowOption",
     "parse_pairs",
 ]
+
+_DATA = "How the data is read"
 
 ModalityOption = Annotated[
     str | None,
@@ -55,6 +64,39 @@ DataOption = Annotated[
 ]
 LabelColumnOption = Annotated[
     str | None, typer.Option("--label-column", metavar="C", help="Column that holds the label; guessed when absent.")
+]
+GroupColumnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--group-column",
+        metavar="C",
+        help="Records with the same value never part at splitting.",
+        rich_help_panel=_DATA,
+    ),
+]
+IdColumnOption = Annotated[
+    str | None,
+    typer.Option("--id-column", metavar="C", help="Long tables: which series a row belongs to.", rich_help_panel=_DATA),
+]
+TimeColumnOption = Annotated[
+    str | None,
+    typer.Option("--time-column", metavar="C", help="Long tables: what orders the rows.", rich_help_panel=_DATA),
+]
+ValueColumnOption = Annotated[
+    list[str] | None,
+    typer.Option("--value-column", metavar="C", help="Series: a channel; repeat for several.", rich_help_panel=_DATA),
+]
+WindowOption = Annotated[
+    int | None,
+    typer.Option("--window", metavar="L", help="Cut long series into windows of L steps.", rich_help_panel=_DATA),
+]
+StrideOption = Annotated[
+    int | None,
+    typer.Option("--stride", metavar="L", help="Steps from one window to the next.", rich_help_panel=_DATA),
+]
+ImageSizeOption = Annotated[
+    int | None,
+    typer.Option("--image-size", metavar="S", help="Resize images and masks to S x S.", rich_help_panel=_DATA),
 ]
 AnomalyLabelOption = Annotated[
     list[str] | None,

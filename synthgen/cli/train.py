@@ -18,9 +18,16 @@ from synthgen.cli.shared_options import (
     ConfigFileOption,
     DataOption,
     ForceOption,
+    GroupColumnOption,
+    IdColumnOption,
+    ImageSizeOption,
     LabelColumnOption,
     ModalityOption,
     SetOption,
+    StrideOption,
+    TimeColumnOption,
+    ValueColumnOption,
+    WindowOption,
 )
 from synthgen.cli.train_explained import explained, explained_document
 from synthgen.cli.user_layers import checked_layers
@@ -31,7 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["describe_run", "train"]
 
-_DATA = "How the data is read"
 _PRIVACY = "Differential privacy"
 
 
@@ -97,29 +103,13 @@ def train(
     config: ConfigFileOption = None,
     assignments: SetOption = None,
     force: ForceOption = False,
-    group_column: Annotated[
-        str | None,
-        typer.Option(metavar="C", help="Records with the same value never part at splitting.", rich_help_panel=_DATA),
-    ] = None,
-    id_column: Annotated[
-        str | None, typer.Option(metavar="C", help="Long tables: which series a row belongs to.", rich_help_panel=_DATA)
-    ] = None,
-    time_column: Annotated[
-        str | None, typer.Option(metavar="C", help="Long tables: what orders the rows.", rich_help_panel=_DATA)
-    ] = None,
-    value_column: Annotated[
-        list[str] | None,
-        typer.Option(metavar="C", help="Series: a channel; repeat for several.", rich_help_panel=_DATA),
-    ] = None,
-    window: Annotated[
-        int | None, typer.Option(metavar="L", help="Cut long series into windows of L steps.", rich_help_panel=_DATA)
-    ] = None,
-    stride: Annotated[
-        int | None, typer.Option(metavar="L", help="Steps from one window to the next.", rich_help_panel=_DATA)
-    ] = None,
-    image_size: Annotated[
-        int | None, typer.Option(metavar="S", help="Resize images and masks to S x S.", rich_help_panel=_DATA)
-    ] = None,
+    group_column: GroupColumnOption = None,
+    id_column: IdColumnOption = None,
+    time_column: TimeColumnOption = None,
+    value_column: ValueColumnOption = None,
+    window: WindowOption = None,
+    stride: StrideOption = None,
+    image_size: ImageSizeOption = None,
 ) -> None:
     """Train a conditional diffusion model on your data, or on the modality's own demo set.
 

@@ -133,3 +133,16 @@ def test_every_technique_is_reachable_and_written_once() -> None:
     for technique in TECHNIQUES:
         assert technique.bibtex().count("{") == technique.bibtex().count("}")
         assert str(technique.year) in technique.text()
+
+
+def test_inspect_reads_as_asked_and_names_the_same_reading_next(run_cli: Callable[..., Any], tmp_path: Path) -> None:
+    rows = [f"{series},{step},{step * 1.5},{step % 3}" for series in ("k1", "k2") for step in range(12)]
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(["which,when,x,z", *rows]), encoding="utf-8")
+    found = run_cli(
+        "inspect", str(path), "--modality", "timeseries", "--id-column", "which", "--time-column", "when",
+        "--value-column", "x", "--set", "data.scaling=robust",
+    )  # fmt: skip
+    assert "2 series by which, ordered by when, channels x" in found.stdout
+    expected = "--id-column which --time-column when --value-column x --set data.scaling=robust"
+    assert f"Next: synthgen train --modality timeseries --data {path} {expected}" in found.stdout + found.stderr
