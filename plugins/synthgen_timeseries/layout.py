@@ -18,7 +18,7 @@ from synthgen_timeseries.constants import cells_of, constant_cells, with_guessed
 from synthgen_timeseries.dates import parsed_stamps, reading
 from synthgen_timeseries.roles import Roles, is_step_name, roles_of
 from synthgen_timeseries.table import Table
-from synthgen_timeseries.times import intervals, sampling_of, times_of, wants_intervals
+from synthgen_timeseries.times import intervals, rhythm_notes, sampling_of, times_of, wants_intervals
 from synthgen_timeseries.windows import cut_each, cut_one
 
 if TYPE_CHECKING:
@@ -194,6 +194,7 @@ def _long(table: Table, roles: Roles, options: DataConfig) -> Collection:
     series = [np.ascontiguousarray(part) for part in np.split(values, cuts, axis=1)]
     ordered = f"ordered by {roles.time}" if roles.time else "in the order of the file"
     extra: dict[str, Any] = {}
+    hints: list[str] = []
     if times is not None:
         parts = np.split(times[order], cuts)
         extra["sampling"] = sampling_of(parts[0])
@@ -201,8 +202,11 @@ def _long(table: Table, roles: Roles, options: DataConfig) -> Collection:
             series, channels, facts = intervals(series, channels, parts)
             extra |= facts
             ordered += f", which comes unevenly: the time between steps is the channel {channels[-1].name}"
+        else:
+            hints += rhythm_notes(parts)
     attributes = {name: constant_cells(table, name, code, identities) for name in roles.attributes}
-    hints = [] if roles.label or options.attributes else [_label_hint(name, attributes[name]) for name in attributes]
+    if not (roles.label or options.attributes):
+        hints += [_label_hint(name, attributes[name]) for name in attributes]
     return Collection(
         series=series,
         channels=channels,

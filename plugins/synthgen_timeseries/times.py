@@ -7,6 +7,7 @@ to time stamps again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
     from synthgen.config import DataConfig
 
-__all__ = ["intervals", "sampling_of", "time_stamps", "times_of", "wants_intervals"]
+__all__ = ["intervals", "rhythm_notes", "sampling_of", "time_stamps", "times_of", "wants_intervals"]
 
+_MOST_SERIES = 2_000
 _UNEVEN_SHARE = 0.05  # of the steps that are longer or shorter than usual
 _CALENDAR = 10  # fewer different distances are a calendar's: months, working days, holidays
 _NAME = "interval"
@@ -66,6 +68,30 @@ def sampling_of(times: NDArray[Any]) -> str:
     if np.issubdtype(times.dtype, np.datetime64):
         return f"{usual / np.timedelta64(1, 's'):g} s"
     return f"{usual:g}"
+
+
+def rhythm_notes(parts: Sequence[NDArray[Any]]) -> list[str]:
+    """What to say of the steps of many series: gaps among them, and series of another rate.
+
+    Args:
+        parts: ordered time stamps of each series; the first 2,000 are looked at.
+    """
+    some = [part for part in parts[:_MOST_SERIES] if len(part) > 2]
+    if not some:
+        return []
+    rates = Counter(sampling_of(part) for part in some).most_common()
+    notes = []
+    if len(rates) > 1:
+        shown = ", ".join(f"{rate} ({count:,} series)" for rate, count in rates[:4])
+        notes.append(
+            f"series have different rates and are learnt as if they had one: {shown}{', ...' * (len(rates) > 4)}"
+        )
+    gaps = [np.diff(part) for part in some]
+    odd = sum(int((one != np.median(one)).sum()) for one in gaps)
+    if odd:
+        total = sum(len(one) for one in gaps)
+        notes.append(f"{odd:,} of {total:,} time steps are longer or shorter than the usual of their series")
+    return notes
 
 
 def _uneven(parts: Sequence[NDArray[Any]]) -> bool:

@@ -20,6 +20,11 @@ from synthgen.io.store import is_url, local_copy
 __all__ = ["alike", "check_same_kind", "open_alike", "open_source", "relabel"]
 
 
+_AFTER_OPENING = ("path", "holdout", "calibration", "validation", "memory_gib", "balance", "augment")
+_USUAL = dict(DataConfig())
+"""What readers are told when nothing is asked for; demo sets are made without a reader."""
+
+
 def open_source(modality: str, options: DataConfig) -> Source:
     """Open a user's data.
 
@@ -36,6 +41,9 @@ def open_source(modality: str, options: DataConfig) -> Source:
     path = local_copy(name) if is_url(name) else Path(name).expanduser()
     if name in demos and not path.exists():
         source: Source = registry.create("datasets", name, modality)
+        idle = [f"data.{key}" for key, value in options if key not in _AFTER_OPENING and value != _USUAL[key]]
+        if idle:
+            source.notes = (*source.notes, f"the demo set {name} is taken as it is: {', '.join(idle)} changes nothing")
         return source
     if not path.exists():
         close = difflib.get_close_matches(name, demos, n=1)

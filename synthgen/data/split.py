@@ -56,7 +56,8 @@ def make_split(source: Source, config: DataConfig, seed: int) -> Split:
     if len(source) < _FEWEST_RECORDS:
         raise DataError(
             f"the data has {len(source)} records; {_FEWEST_RECORDS} is the least that can be split",
-            hint="A generator needs data to learn from: bring more records.",
+            hint="A generator needs data to learn from: bring more records, or cut long series into more windows with "
+            "--window and --stride.",
         )
     validation = config.validation if len(source) >= _VALIDATION_FROM else 0.0
     official = source.official_split

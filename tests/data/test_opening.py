@@ -75,3 +75,9 @@ def test_a_lazy_source_reads_only_what_is_asked():
 def test_no_records_at_all_is_refused():
     with pytest.raises(DataError, match="no records"):
         LazySource(small([0], ("a",)).schema, 0, lambda indices: None)
+
+
+def test_a_demo_set_says_what_it_does_not_heed():
+    source = open_source("image", DataConfig(path="digits", image_size=16, holdout=0.3))
+    assert source.notes[-1] == "the demo set digits is taken as it is: data.image_size changes nothing"
+    assert len(open_source("image", DataConfig(path="digits", holdout=0.3)).notes) == len(source.notes) - 1

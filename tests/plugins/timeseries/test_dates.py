@@ -8,6 +8,7 @@ import pytest
 from synthgen_timeseries.dates import parsed_stamps, reading
 from synthgen_timeseries.readers import CsvReader
 from synthgen_timeseries.stamps import Clock
+from synthgen_timeseries.times import rhythm_notes
 
 from synthgen.config import DataConfig
 from synthgen.errors import DataError, UsageError
@@ -65,3 +66,12 @@ def test_a_start_keeps_the_rhythm_that_is_known():
     assert [f"{stamp:%H:%M}" for stamp in ahead] == ["00:00", "00:15"]
     with pytest.raises(UsageError, match="how far are they apart"):
         Clock.starting("2025-01-01", None)
+
+
+def test_gaps_and_rates_of_many_series_are_counted():
+    hours = np.arange("2024-01-01", "2024-01-02", dtype="datetime64[h]")
+    days = np.arange("2024-01-01", "2024-01-21", dtype="datetime64[D]")
+    assert rhythm_notes([hours, hours]) == []
+    rates, gaps = rhythm_notes([np.delete(hours, 5), hours, days])
+    assert "3600 s (2 series), 86400 s (1 series)" in rates
+    assert gaps.startswith("1 of 64 time steps")
