@@ -301,6 +301,10 @@ def _two_each_but_the_last(evaluations: int, settings: Settings) -> int:
     return max(1, (evaluations + 1) // 2)
 
 
+def _two_each_where_corrected(evaluations: int, settings: Settings) -> int:
+    return (_two_each_but_the_last if settings.snr > 0 else _one_each)(evaluations, settings)
+
+
 def _repeats_each_but_the_last(evaluations: int, settings: Settings) -> int:
     return max(1, (evaluations - 1) // max(1, settings.repeats) + 1)
 
@@ -324,9 +328,9 @@ ANCESTRAL = Sampler(lambda task: _exponential(task, 1, eta=task.settings.eta), _
 """DDPM's stochastic chain; needs many steps, forgives errors of the denoiser."""
 
 HEUN = Sampler(_heun, _two_each_but_the_last)
-"""Second-order single-step solver of EDM, with churn where it is asked for."""
+"""Second-order single-step solver of EDM, with churn where it is asked for; coarse steps leave evaluations unused."""
 
-LANGEVIN = Sampler(_langevin, _two_each_but_the_last)
+LANGEVIN = Sampler(_langevin, _two_each_where_corrected)
 """Predictor-corrector: DDIM down, one Langevin step at each level."""
 
 REPAINT = Sampler(_repaint, _repeats_each_but_the_last)

@@ -383,6 +383,36 @@ def test_a_sampler_uses_at_most_the_evaluations_paid_for(name, evaluations, mixt
         assert len(calls) == evaluations
 
 
+@pytest.mark.parametrize("evaluations", [1, 2, 7, 16])
+def test_langevin_without_its_corrector_is_ddim_with_every_evaluation(evaluations, mixture, start):
+    calls = []
+
+    def counted(x, sigma, conditions):
+        calls.append(sigma)
+        return mixture(x, sigma)
+
+    x = solved(LANGEVIN, counted, start, LANGEVIN.steps(evaluations, Settings(snr=0.0)), snr=0.0)
+    assert len(calls) == evaluations
+    torch.testing.assert_close(x, solved(DDIM, mixture, start, evaluations), rtol=1e-9, atol=1e-9)
+
+
+def test_heun_s_coarse_steps_take_one_evaluation_each(mixture, start):
+    """The log grid of 4 steps from 80 to 0.005 divides sigma by 25 each time: 4 evaluations of the 7 paid for."""
+    calls = []
+
+    def counted(x, sigma, conditions):
+        calls.append(sigma)
+        return mixture(x, sigma)
+
+    sigmas = grid("log", HEUN.steps(7, PAID), 0.005, 80.0)
+    HEUN.solve(counted, start * sigmas[0], sigmas, conditions={})
+    assert len(calls) == 4
+    calls.clear()
+    sigmas = grid("log", HEUN.steps(31, PAID), 0.005, 80.0)
+    HEUN.solve(counted, start * sigmas[0], sigmas, conditions={})
+    assert len(calls) == 31
+
+
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_sample_does_not_depend_on_its_batch(name, mixture, start):
     draws = torch.randn(64, *start.shape, dtype=start.dtype, generator=torch.Generator().manual_seed(9))

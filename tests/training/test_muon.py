@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,6 +20,29 @@ def test_the_update_has_singular_values_near_one_and_the_same_singular_vectors(s
     u, _, vh = torch.linalg.svd(matrix, full_matrices=False)
     inner = u.T @ result @ vh.T
     assert torch.allclose(inner, torch.diag(torch.diag(inner)), atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(4, 7), (9, 3), (5, 2, 3, 3)])
+def test_a_step_is_the_published_one_in_numpy(shape):
+    """Jordan et al. 2024 with Nesterov's momentum; the length of the step of Liu et al. 2025, arXiv:2502.16982."""
+    rng = np.random.default_rng(0)
+    start, phase = rng.normal(size=shape), rng.normal(size=shape)
+    w, momentum = start.copy(), np.zeros(shape)
+    ours = torch.nn.Parameter(torch.tensor(start))
+    optimizer = Muon([{"params": [ours], "orthogonal": True, "weight_decay": 0.1}], lr=0.02, momentum=0.9)
+    for step in range(1, 6):
+        gradient = np.cos(w * step + phase)
+        ours.grad = torch.cos(ours.detach() * step + torch.tensor(phase))
+        optimizer.step()
+        momentum = 0.9 * momentum + 0.1 * gradient
+        x = (0.1 * gradient + 0.9 * momentum).reshape(shape[0], -1)
+        x = x / np.linalg.norm(x)
+        for _ in range(5):
+            gram = x @ x.T
+            x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+        length = 0.02 * 0.2 * np.sqrt(max(x.shape))
+        w = (1 - 0.02 * 0.1) * w - length * x.reshape(shape)
+    np.testing.assert_allclose(ours.detach().numpy(), w, rtol=1e-5, atol=1e-6)
 
 
 def test_what_is_not_a_hidden_matrix_moves_as_adamw_moves_it():
