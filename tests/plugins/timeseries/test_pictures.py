@@ -95,7 +95,7 @@ def test_the_neighbour_of_a_copy_is_the_copied_series(two_classes):
     for axis in _drawn(schema, records, records)["Nearest neighbours"].axes:
         first, second = (line.get_ydata() for line in axis.lines)
         np.testing.assert_array_equal(first, second)
-        assert axis.get_title().endswith("distance 0")
+        assert float(axis.get_title().rpartition("distance ")[2]) < 1e-5  # some processors add up in another order
 
 
 def test_curves_and_correlations_are_those_of_the_metrics(two_classes, other_two_classes):
