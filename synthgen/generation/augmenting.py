@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from synthgen import registry
 from synthgen.api import Records, Source, Writer, WrittenFile
-from synthgen.config import DataConfig
-from synthgen.data.opening import open_source, relabel
+from synthgen.data.opening import open_alike, relabel
 from synthgen.errors import UsageError
 from synthgen.generation.dataset import Dataset
 from synthgen.generation.describing import describe
@@ -100,8 +99,8 @@ def _real(run: Run, data: Path | str | None) -> tuple[Source, NDArray[np.int64],
     if data is None or str(data) == own or (Path(data).exists() and str(Path(data).absolute()) == own):
         note = "only the run's training split was taken from its own data; hold-out and calibration stay unseen"
         return run.source(), run.split.train, [note]
-    options = DataConfig(path=str(data), label_column=run.config.data.label_column)
-    source = relabel(open_source(run.schema.modality, options), run.schema)
+    alike, _ = open_alike(run.schema, run.config.data.model_copy(update={"path": str(data)}))
+    source = relabel(alike, run.schema)
     return source, np.arange(len(source)), list(source.notes)
 
 

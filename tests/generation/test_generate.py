@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from scipy import stats
 
 from synthgen.errors import DatasetError, StorageError, UsageError
@@ -20,6 +22,7 @@ from synthgen.generation import Dataset, augment, generate, generate_records
 from synthgen.generation.plan import Plan, make_plan
 from synthgen.generation.worker import make_records
 from synthgen.io.atomic import sha256_of
+from synthgen.training import train
 
 
 def digests(path):
@@ -210,3 +213,14 @@ def test_augment_balances_the_classes(tiny_run, tmp_path):
     augment(tiny_run, balance=True, out=tmp_path / "d", steps=1)
     table = pd.read_parquet(tmp_path / "d" / "data")
     assert table["label_name"].value_counts().nunique() == 1
+
+
+def test_other_images_to_augment_are_read_as_the_run_read_its_own(tiny_overrides, tmp_path):
+    rng = np.random.default_rng(0)
+    for folder in ("own", "other"):
+        np.savez(tmp_path / f"{folder}.npz", X=rng.integers(0, 255, (24, 20, 20, 1), dtype=np.uint8), y=[0, 1] * 12)
+    sized = {**tiny_overrides, "data": {"path": str(tmp_path / "own.npz"), "image_size": 8}}
+    run = train(sized, out=tmp_path / "run")
+    made = augment(run, data=tmp_path / "other.npz", ratio=0.25, out=tmp_path / "data")
+    sizes = {Image.open(io.BytesIO(cell["bytes"])).size for cell in pd.read_parquet(made.path / "data")["image"]}
+    assert sizes == {(8, 8)}
