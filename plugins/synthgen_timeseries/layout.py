@@ -16,7 +16,7 @@ from synthgen_timeseries.collection import Collection, channels_named, label_nam
 from synthgen_timeseries.columns import category, channel_columns, with_categories
 from synthgen_timeseries.constants import cells_of, constant_cells, with_guessed
 from synthgen_timeseries.dates import parsed_stamps, reading
-from synthgen_timeseries.roles import Roles, is_step_name, roles_of
+from synthgen_timeseries.roles import Roles, roles_of, steps_among
 from synthgen_timeseries.table import Table
 from synthgen_timeseries.times import intervals, rhythm_notes, sampling_of, times_of, wants_intervals
 from synthgen_timeseries.windows import cut_each, cut_one
@@ -48,12 +48,10 @@ def collection_of(table: Table, options: DataConfig) -> Collection:
     if roles.identity and table.frame[roles.identity].duplicated().any():
         found = with_categories(table, with_guessed(table, roles, options), options)
         return cut_each(_long(table, found, options), options)
-    steps = [name for name in roles.values if is_step_name(name)]
-    stepped = len(steps) >= max(2, len(roles.values) // 2 + 1)
-    if stepped or (not roles.time and (roles.label or roles.identity)):
-        return cut_each(
-            _wide(table, _steps_alone(roles, steps) if stepped and not options.value_columns else roles), options
-        )
+    steps = steps_among(roles)
+    if steps or (not roles.time and (roles.label or roles.identity)):
+        alone = _steps_alone(roles, steps) if steps and not options.value_columns else roles
+        return cut_each(_wide(table, alone), options)
     if options.label_column:
         raise DataError(
             f"{table.path} looks like one long series, which cannot have a label column",

@@ -16,7 +16,7 @@ from synthgen_timeseries.table import Table
 if TYPE_CHECKING:
     from synthgen.config import DataConfig
 
-__all__ = ["Roles", "is_numeric", "is_step_name", "roles_of"]
+__all__ = ["Roles", "is_numeric", "is_step_name", "roles_of", "steps_among"]
 
 _IDS = ("unique_id", "series_id", "item_id", "case_id", "sample_id", "id", "series", "sample", "case", "recording")
 _ID_LIKE = re.compile(r".*[ _-]id|.*[a-z]I[dD]|.*[A-Z]{2}ID", re.DOTALL)
@@ -49,6 +49,12 @@ class Roles:
 def is_step_name(name: str) -> bool:
     """Whether a column of this name is one step of a series: 0, t0, step_12, value 3."""
     return _STEP.fullmatch(name) is not None
+
+
+def steps_among(roles: Roles) -> tuple[str, ...]:
+    """The channels that are steps by their names, if most of them are: those of a wide table."""
+    steps = tuple(name for name in roles.values if is_step_name(name))
+    return steps if len(steps) >= max(2, len(roles.values) // 2 + 1) else ()
 
 
 def roles_of(table: Table, options: DataConfig) -> Roles:

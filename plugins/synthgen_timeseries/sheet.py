@@ -18,7 +18,7 @@ from synthgen.api import Timelines
 from synthgen.errors import DataError, UsageError
 from synthgen_timeseries.dates import parsed_stamps
 from synthgen_timeseries.readers import series_in
-from synthgen_timeseries.roles import Roles, is_step_name, roles_of
+from synthgen_timeseries.roles import Roles, is_step_name, roles_of, steps_among
 from synthgen_timeseries.table import Table, begins_with_mark, decimal_mark, read_csv, read_parquet, separator
 
 if TYPE_CHECKING:
@@ -107,9 +107,7 @@ class Sheet:
         if listed:
             return cls._nested(table, roles, channels)
         if wide:
-            steps = tuple(name for name in roles.values if is_step_name(name))
-            stepped = len(steps) >= max(2, len(roles.values) // 2 + 1)
-            return cls._wide(table, replace(roles, values=steps) if stepped else roles, channels)
+            return cls._wide(table, replace(roles, values=steps_among(roles) or roles.values), channels)
         return cls._steps(table, roles, channels)
 
     @classmethod
