@@ -22,13 +22,19 @@ from synthgen.io.folder import IMAGE_SUFFIXES, image_files, safe_join
 from synthgen.io.parquet import parquet_files
 from synthgen_image.attributes import cells_of_text
 from synthgen_image.collection import SPLITS, Collection, Encoded, open_collection
-from synthgen_image.labels import Labels, check_column, choose_column, read_labels
+from synthgen_image.labels import NO_COLUMN, Labels, check_column, choose_column, read_labels
 
 __all__ = ["FolderReader"]
 
 _SUFFIXES = IMAGE_SUFFIXES | {".npy"}
 _TABLES = ("metadata.csv", "metadata.jsonl")
 _EXPECTED = frozenset({*_TABLES, "README.md", "LICENSE", "provenance.json", "croissant.json", "plan.json"})
+_HOLDERS = frozenset({"images", "image", "imgs", "img", "jpegimages", "pictures", "photos"})
+"""Folders of these names hold the images and are no classes."""
+_MASKS = frozenset("masks mask labels annotations segmentationclass segmentationobject segmentations".split())
+_TABLE_ENDINGS = frozenset({".csv", ".tsv", ".json", ".jsonl", ".xlsx", ".txt"})
+_FILE_COLUMNS = ("filename", "file", "path", "image", "image_path", "image_name", "img")
+"""What others call `file_name`."""
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)")
 
 
@@ -119,8 +125,9 @@ def _parts(path: Path) -> list[tuple[Path, str]]:
 
 def _list(folder: Path, options: DataConfig) -> _Listing:
     table = _table_of(folder)
+    said: list[str] = []
     if table is not None:
-        listing = _from_table(folder, table, options)
+        listing, said = _from_table(folder, table, options)
         if listing is not None:
             return listing
     if options.told_columns:
@@ -130,15 +137,40 @@ def _list(folder: Path, options: DataConfig) -> _Listing:
             hint="Write one with the column file_name, or leave data.attributes and data.caption_column away.",
         )
     images, others = _image_files(folder)
-    notes = []
+    notes = list(said)
+    holder = _holder(folder, images)
+    if holder is not None:
+        beside = sorted({image.relative_to(folder).parts[0] for image in images} - {holder.name})
+        if beside:
+            notes.append(
+                f"{', '.join(beside)}: left out, the images are those of {holder.name}; --modality mask models images "
+                "with their masks"
+            )
+        images = [image for image in images if image.is_relative_to(holder)]
     foreign = [file.relative_to(folder).as_posix() for file in others if file.name not in _EXPECTED]
     if foreign:
         shown = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
         notes.append(f"{len(foreign):,} files are no images and are left out: {shown}")
     if options.label_column or options.group_column:
         notes.append(f"{folder} has no {_TABLES[0]} with columns: labels are the names of the folders")
-    labels, classes = _by_folder(images, folder)
+    tables = [name for name in foreign if Path(name).suffix.lower() in _TABLE_ENDINGS]
+    if tables:
+        notes.append(
+            f"{tables[0]} is not read: a table of labels is called {_TABLES[0]} and has a column file_name (or "
+            f"{_TABLES[1]}, a JSON object a line)"
+        )
+    labels, classes = _by_folder(images, holder or folder)
     return _Listing(images, labels, classes=classes, notes=notes)
+
+
+def _holder(folder: Path, images: Sequence[Path]) -> Path | None:
+    """The folder `images` or the like, where all other images below `folder` are masks; None: there is none."""
+    first = {image.relative_to(folder).parts[0] for image in images}
+    holders = [name for name in first if name.casefold() in _HOLDERS and (folder / name).is_dir()]
+    others = first.difference(holders)
+    if len(holders) != 1 or not all(name.casefold() in _MASKS for name in others):
+        return None
+    return folder / holders[0]
 
 
 def _by_folder(images: Sequence[Path], folder: Path) -> tuple[list[str | None] | None, list[str]]:
@@ -155,8 +187,8 @@ def _table_of(folder: Path) -> Path | None:
     return next((folder / name for name in _TABLES if (folder / name).is_file()), None)
 
 
-def _from_table(folder: Path, path: Path, options: DataConfig) -> _Listing | None:
-    """The listing by a table, or None when it says nothing that the folders do not say."""
+def _from_table(folder: Path, path: Path, options: DataConfig) -> tuple[_Listing | None, list[str]]:
+    """The listing by a table, or None when it says nothing that the folders do not say, and then why."""
     columns, attributes = _read_table(path, options.told_columns, options.caption_columns)
     for key, column in (("label_column", options.label_column), ("group_column", options.group_column)):
         if column is not None:
@@ -170,7 +202,7 @@ def _from_table(folder: Path, path: Path, options: DataConfig) -> _Listing | Non
         if column != "label":
             notes.append(note)
     if column is None and options.group_column is None and not attributes:
-        return None
+        return None, notes if notes != [NO_COLUMN] else []
     files = [safe_join(folder, name) for name in columns["file_name"]]
     unlisted = len(set(_image_files(folder)[0]) - set(files))
     if unlisted:
@@ -186,7 +218,7 @@ def _from_table(folder: Path, path: Path, options: DataConfig) -> _Listing | Non
         labels = read_labels(typed[column], where=f"column {column} of {path}", names=names)
         listing.labels = [labels.names[number] if number >= 0 else None for number in labels.index]
         listing.label_column, listing.classes = column, list(labels.names)
-    return listing
+    return listing, []
 
 
 def _read_table(
@@ -200,6 +232,9 @@ def _read_table(
     raw = _read_lines(path) if path.suffix == ".jsonl" else {}
     columns = {name: ["" if cell is None else text_of(cell) for cell in cells] for name, cells in raw.items()}
     columns = columns or _read_csv(path)
+    other = next((name for name in columns if name.casefold() in _FILE_COLUMNS), None)
+    if "file_name" not in columns and other is not None:
+        columns = {"file_name" if name == other else name: cells for name, cells in columns.items()}
     if "file_name" not in columns:
         raise DataError(f"{path} has no column 'file_name'; its columns are {', '.join(columns) or 'none'}")
     for name in attributes:

@@ -50,6 +50,7 @@ class Survey:
         damage: position -> reason.
         forms: that occur, the plain ones first, poorest first.
         cut: images of 16 bits in colour of which 8 are read.
+        turned: images that are stored turned (EXIF) and set upright.
     """
 
     sizes: NDArray[np.int64]
@@ -57,6 +58,7 @@ class Survey:
     damage: dict[int, str]
     forms: tuple[Form, ...] = PLAIN_FORMS
     cut: int = 0
+    turned: int = 0
 
 
 def survey(images: Iterable[tuple[str, Path | bytes | None]], count: int) -> Survey:
@@ -69,37 +71,38 @@ def survey(images: Iterable[tuple[str, Path | bytes | None]], count: int) -> Sur
     modes = np.full(count, -1, dtype=np.int64)
     forms = {form: number for number, form in enumerate(PLAIN_FORMS)}
     damage: dict[int, str] = {}
-    total_cut = 0
+    total_cut = total_turned = 0
     for position, (name, image) in enumerate(images):
         if image is None:
             damage[position] = f"{name} is empty"
             continue
         try:
-            height, width, form, cut = _header(image, name)
+            height, width, form, cut, turned = _header(image, name)
         except DataError as error:
             if error.hint:  # not damaged, but of a kind that is not read: what to do stands there
                 raise
             damage[position] = error.message
             continue
         total_cut += cut
+        total_turned += turned
         sizes[position] = height, width
         modes[position] = forms.setdefault(form, len(forms))
-    return Survey(sizes, modes, damage, tuple(forms), total_cut)
+    return Survey(sizes, modes, damage, tuple(forms), total_cut, total_turned)
 
 
-def _header(image: Path | bytes, name: str) -> tuple[int, int, Form, bool]:
-    """Height, width, form, and whether 16 bits are cut to 8."""
+def _header(image: Path | bytes, name: str) -> tuple[int, int, Form, bool, bool]:
+    """Height, width, form, whether 16 bits are cut to 8, and whether it is stored turned."""
     if is_npy(image):
-        return *npy_form(image, name), False
+        return *npy_form(image, name), False, False
     if (deep := tiff_form(image, name)) is not None:
-        return *deep, False
+        return *deep, False, False
     with opened_image(image, name) as picture:
         cut = cut_to_8_bits(picture)
-        if picture.mode in GREY_MODES:
-            return picture.height, picture.width, _GREY, False
-        header = ImageHeader(picture.width, picture.height, picture.mode, "transparency" in picture.info)
+        header = ImageHeader.of(picture)
+    if header.mode in GREY_MODES:
+        return header.height, header.width, _GREY, False, header.turned
     mode = header.natural_mode(name)
-    return header.height, header.width, Form(mode, len(CHANNELS[mode])), cut
+    return header.height, header.width, Form(mode, len(CHANNELS[mode])), cut, header.turned
 
 
 def choose_frame(found: Survey, options: DataConfig, *, where: str) -> tuple[Frame, tuple[str, ...]]:
@@ -127,6 +130,8 @@ def choose_frame(found: Survey, options: DataConfig, *, where: str) -> tuple[Fra
             hint="Set data.image_size, for example --set data.image_size=64.",
         )
     form = _form(found, whole, options, notes, where=where)
+    if found.turned:
+        notes.append(f"{found.turned:,} images are stored turned or mirrored (EXIF) and were set upright")
     if found.cut and form.plain:
         notes.append(
             f"{found.cut:,} images are colour PNG of 16 bits a channel, of which 8 are read; TIFF or .npy keeps all 16"

@@ -12,12 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from synthgen.data.attributes import MEMBER_SEPARATOR, TEXT_NAMES
 from synthgen.errors import DataError
 
-__all__ = ["Labels", "check_column", "choose_column", "class_notes", "read_labels", "used_only"]
+__all__ = ["NO_COLUMN", "Labels", "check_column", "choose_column", "class_notes", "read_labels", "used_only"]
 
+NO_COLUMN = "no labels: there is no column that looks like one"
 _USUAL = ("label", "labels", "class", "target", "category", "y", "fine_label")
 _NEVER = frozenset("sample_id id index seed guidance origin split path file_name filename group width height".split())
+_SEVERAL = ("tags", "attributes", "classes", "categories", "genres", "findings")
 _MOST_CLASSES = 1000
 
 
@@ -56,6 +59,8 @@ def choose_column(
         read: loads a column.
     """
     plain = [name for name, kind in types.items() if name not in _NEVER and _is_class_like(kind)]
+    several = [name for name, kind in types.items() if name not in _NEVER and _has_several(name, kind, read)]
+    plain = [name for name in plain if name not in several]
     declared = [name for name in plain if _is_class_feature(features.get(name))]
     usual = [name for name in _USUAL if name in plain]
     for candidates in (usual[:1] if usual[:1] == ["label"] else [], declared, usual):
@@ -66,13 +71,29 @@ def choose_column(
         return few[0], f"labels are taken from column {few[0]}, the only one with few distinct values"
     if few:
         return None, f"no labels: columns {', '.join(few)} could hold them; name one with --label-column"
-    return None, "no labels: there is no column that looks like one"
+    if several:
+        return None, (
+            f"no labels: column {several[0]} holds several names a cell; "
+            f"--set data.attributes={several[0]} tells the model all of them"
+        )
+    return None, NO_COLUMN
 
 
 def _is_class_like(kind: pa.DataType) -> bool:
     value = kind.value_type if pa.types.is_dictionary(kind) else kind
     checks = (pa.types.is_integer, pa.types.is_boolean, pa.types.is_string, pa.types.is_large_string)
     return any(check(value) for check in checks) or pa.types.is_string_view(value)
+
+
+def _has_several(name: str, kind: pa.DataType, read: Callable[[str], pa.ChunkedArray]) -> bool:
+    """Whether cells are lists of names, or texts of several names, parted as attributes are; not prose."""
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return name.lower() in _USUAL or name.lower() in _SEVERAL
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)) or name.lower() in TEXT_NAMES:
+        return False
+    cells = [text.split(MEMBER_SEPARATOR) for text in pc.unique(read(name)).to_pylist() if text]
+    names = {part.strip() for cell in cells for part in cell if part.strip()}
+    return any(len(cell) > 1 for cell in cells) and len(names) <= min(_MOST_CLASSES, len(cells) + 1)
 
 
 def _is_class_feature(feature: Any) -> bool:

@@ -52,6 +52,9 @@ class NpzReader:
         placed, where_channels = _channels_last(images, f"{key} of {path}")
         pixels, more = _to_pixels(placed, f"{key} of {path}")
         more = (*where_channels, *more)
+        if values is not None and values.ndim == 2 and values.shape[1] > 1:
+            values = _one_hot(values, f"{label_key} of {path}")
+            more = (*more, f"{label_key} is one-hot and became class numbers")
         labels = None if values is None else _labels(values, len(pixels), f"{label_key} of {path}")
         groups = arrays.each(options.group_column, len(pixels)) if options.group_column else None
         size, height, width, channels = pixels.shape
@@ -110,7 +113,10 @@ def _together(
     if labels is not None and label_key is not None:
         other_labels = label_key.replace("train", "test")
         check_column(other_labels, arrays.names, str(arrays.path), key="label_column")
-        labels = np.concatenate([labels.ravel(), arrays.load(other_labels).ravel()])
+        parts = [_flat(labels), _flat(arrays.load(other_labels))]
+        if parts[0].shape[1:] != parts[1].shape[1:]:
+            raise DataError(f"{label_key} and {other_labels} of {arrays.path} differ in shape")
+        labels = np.concatenate(parts)
     return np.concatenate([images, test]), labels, split, ("the file's own train/test split is kept",)
 
 
@@ -153,6 +159,25 @@ def _to_pixels(images: NDArray[Any], where: str) -> tuple[Pixels, tuple[str, ...
     whole: Pixels = np.rint(images).astype(np.uint8 if high <= _NARROW else np.uint16)
     exact = np.array_equal(whole, images)
     return whole, notes if exact else (*notes, f"values were rounded to whole numbers 0..{np.iinfo(whole.dtype).max}")
+
+
+def _flat(labels: NDArray[Any]) -> NDArray[Any]:
+    """`(N,)`, or `(N, K)` of one-hot rows."""
+    return labels if labels.ndim == 2 and labels.shape[1] > 1 else labels.ravel()
+
+
+def _one_hot(values: NDArray[Any], where: str) -> NDArray[np.int64]:
+    """Which entry of each row is 1.
+
+    Raises:
+        DataError: rows with more or fewer than one 1 among zeros.
+    """
+    if not np.isin(values, (0, 1)).all() or not (values.sum(1) == 1).all():
+        raise DataError(
+            f"{where} has shape {values.shape}, and its rows are not one-hot: labels are one class an image",
+            hint="Several names an image are attributes: give the array another name and name it in data.attributes.",
+        )
+    return np.asarray(values.argmax(1), dtype=np.int64)
 
 
 def _labels(values: NDArray[Any], size: int, where: str) -> Labels:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,11 +22,13 @@ __all__ = [
     "IGNORE",
     "ClassTable",
     "MaskClass",
+    "background_of",
     "class_table_text",
     "classes_of",
     "find_class_table",
     "histogram",
     "index_masks",
+    "is_background",
     "mask_channels",
     "mask_schema",
     "palette",
@@ -37,7 +40,12 @@ IGNORE = 255
 """Pixels with this id are unlabelled: no loss, no score."""
 ONE_HOT_LIMIT = 16
 """From more classes on, masks are coded in bits instead of one channel a class."""
-_VOID_NAMES = {"void", "ignore", "unlabelled", "unlabeled"}
+_VOID_NAMES = frozenset(
+    "void ignore ignored unlabelled unlabeled unannotated unknown unclassified undefined none nodata no_data border "
+    "boundary edge outline contour outside padding masked dontcare dont_care".split()
+)
+"""What the ignored pixels are called, in lower case; words of several are taken apart."""
+_BACKGROUND_NAMES = frozenset({"background", "_background_", "__background__", "bg", "backdrop"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,21 @@ class ClassTable:
     classes: tuple[MaskClass, ...]
     colors: Mapping[tuple[int, int, int], int]
     binary: bool = False
+
+
+def background_of(classes: Iterable[MaskClass]) -> MaskClass | None:
+    """The class that is called background or the like, if one is."""
+    return next((entry for entry in classes if is_background(entry.name)), None)
+
+
+def is_background(name: str) -> bool:
+    """Whether a class of this name is what lies behind all things."""
+    return name.strip().casefold() in _BACKGROUND_NAMES
+
+
+def _is_void(name: str) -> bool:
+    words = re.split(r"[\s/,;|-]+", name.casefold())
+    return bool(_VOID_NAMES.intersection([name.casefold(), *words]))
 
 
 def palette(index: int) -> tuple[int, int, int]:
@@ -204,7 +227,13 @@ def read_class_table(path: Path) -> ClassTable:
             raise DataError(f"{path}, line {line}: id {identity} or name {name!r} is there twice")
         entries[identity] = name, color
     colors = {color: identity for identity, (_, color) in entries.items() if color is not None}
-    binary = set(entries) == {0, IGNORE} and entries[IGNORE][0].lower() not in _VOID_NAMES
+    named_void = IGNORE in entries and _is_void(entries[IGNORE][0])
+    binary = set(entries) == {0, IGNORE} and not named_void
+    if IGNORE in entries and not binary and not named_void:
+        raise DataError(
+            f"{path}: id {IGNORE} ({entries[IGNORE][0]}) would be ignored: {IGNORE} marks unlabelled pixels",
+            hint=f"Give the class another id, here and in the masks, or call it void if {IGNORE} is to be ignored.",
+        )
     if binary:
         entries[1] = entries.pop(IGNORE)
         colors = {color: min(identity, 1) for color, identity in colors.items()}

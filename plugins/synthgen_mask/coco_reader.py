@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from synthgen.errors import DataError
-from synthgen.io.folder import MAX_PIXELS, ImageHeader, load_image, read_header, safe_join
-from synthgen_mask.classes import IGNORE, ClassTable, MaskClass, palette
+from synthgen.io.folder import MAX_PIXELS, ImageHeader, read_header, safe_join
+from synthgen_mask.classes import IGNORE, ClassTable, MaskClass, is_background, palette
 from synthgen_mask.found import Found, official
+from synthgen_mask.pairs import as_drawn_on, load_drawn_on
 from synthgen_mask.run_lengths import decode_segmentation
 
 __all__ = ["CocoPairs", "coco_files", "is_coco", "read_coco"]
@@ -36,6 +37,7 @@ class CocoPairs:
         annotations: of each image, those that are drawn later above earlier ones.
         uncovered: id of pixels without an annotation.
         large: whether ids exceed 8 bits.
+        ignored: run lengths of each image's ignored pixels, or None.
     """
 
     images: Sequence[Path]
@@ -43,6 +45,7 @@ class CocoPairs:
     annotations: Sequence[Sequence[Mapping[str, Any]]]
     uncovered: int
     large: bool
+    ignored: Sequence[Any]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -53,7 +56,7 @@ class CocoPairs:
 
     def image(self, index: int) -> Image.Image:
         """The decoded image."""
-        return load_image(self.images[index])
+        return load_drawn_on(self.images[index], self.sizes[index][::-1])
 
     def mask(self, index: int) -> Image.Image:
         """The annotations, drawn."""
@@ -62,6 +65,8 @@ class CocoPairs:
         for annotation in self.annotations[index]:
             name = f"{self.name(index)}, annotation {annotation.get('id')}"
             ids[decode_segmentation(annotation.get("segmentation"), size, name)] = annotation["category_id"]
+        if self.ignored[index] is not None:
+            ids[decode_segmentation(self.ignored[index], size, f"{self.name(index)}, ignored")] = IGNORE
         return Image.fromarray(ids)
 
     def stored(self, index: int) -> tuple[str, Path | bytes]:
@@ -71,7 +76,7 @@ class CocoPairs:
     def headers(self, index: int) -> tuple[ImageHeader, ImageHeader]:
         """Of the image's file, and as the annotations state it."""
         height, width = self.sizes[index]
-        return read_header(self.images[index]), ImageHeader(width, height, "L", False)
+        return as_drawn_on(read_header(self.images[index]), (width, height)), ImageHeader(width, height, "L", False)
 
 
 def is_coco(path: Path) -> bool:
@@ -98,8 +103,8 @@ def coco_files(path: Path) -> list[Path]:
 def read_coco(path: Path) -> Found:
     """The pairs of a folder's annotation files, or of one file.
 
-    Larger things are drawn first. What no annotation covers is background, id 0; where the categories themselves have
-    annotations of id 0, or the file says `info.uncovered`, it is 255, ignored.
+    Larger things are drawn first. What no annotation covers is background: id 0, or the first free id where a category
+    has id 0. Where the background itself is annotated it is 255, ignored. `info.uncovered`, as we write it, overrules.
 
     Raises:
         DataError: damaged JSON, images that are missing, ids that do not exist, outlines that fit no image.
@@ -111,6 +116,7 @@ def read_coco(path: Path) -> Found:
     sizes: list[tuple[int, int]] = []
     drawn: list[list[Mapping[str, Any]]] = []
     splits: list[str] = []
+    ignored: list[Any] = []
     for file, document in zip(files, documents, strict=True):
         if _categories(file, document) != categories:
             raise DataError(
@@ -118,7 +124,8 @@ def read_coco(path: Path) -> Found:
             )
         entries = _images(file, document)
         by_image = _annotations(file, document, {identity for identity, *_ in entries}, set(categories))
-        for identity, image, size in entries:
+        for (identity, image, size), raw in zip(entries, document["images"], strict=True):
+            ignored.append(_mapping(raw).get("ignored"))
             images.append(image)
             sizes.append(size)
             drawn.append(by_image.get(identity, []))
@@ -126,19 +133,46 @@ def read_coco(path: Path) -> Found:
         splits += ["test" if test else "train"] * len(entries)
     if not images:
         raise DataError(f"{files[0]} lists no images")
-    stated = any(_mapping(document.get("info")).get("uncovered") == IGNORE for document in documents)
-    ignored = stated or any(annotation["category_id"] == 0 for each in drawn for annotation in each)
-    table = dict(categories) if ignored else {0: "background"} | categories
+    table, uncovered = _with_uncovered(categories, drawn, documents)
     classes = tuple(MaskClass(i, table[i], palette(k)) for k, i in enumerate(sorted(table)))
+    rest = "ignored" if uncovered == IGNORE else f"{table[uncovered]}, id {uncovered}"
     bare = sum(not each for each in drawn)
     notes = [
         f"COCO annotations: {sum(map(len, drawn)):,} in {', '.join(file.name for file in files)}; "
-        f"larger ones are drawn below smaller ones, pixels without any are {'ignored' if ignored else 'background'}"
+        f"larger ones are drawn below smaller ones, pixels without any are {rest}"
     ]
     if bare:
         notes.append(f"{bare:,} images have no annotation")
-    pairs = CocoPairs(images, sizes, drawn, IGNORE if ignored else 0, max(table) > IGNORE)
+    pairs = CocoPairs(images, sizes, drawn, uncovered, max(table) > IGNORE, ignored)
     return Found(pairs, split=official(splits), table=ClassTable(classes, {}), notes=notes)
+
+
+def _with_uncovered(
+    categories: Mapping[int, str],
+    drawn: Sequence[Sequence[Mapping[str, Any]]],
+    documents: Sequence[Mapping[str, Any]],
+) -> tuple[dict[int, str], int]:
+    """The names of all ids, and the id of what no annotation covers."""
+    stated = next((_mapping(found.get("info")).get("uncovered") for found in documents), None)
+    if stated == IGNORE:
+        return dict(categories), IGNORE
+    identity, name = _mapping(stated).get("id"), _mapping(stated).get("name")
+    if isinstance(identity, int) and isinstance(name, str) and 0 <= identity < 1 << 16 and identity not in categories:
+        return {**categories, identity: name}, identity
+    behind = next((number for number, called in categories.items() if is_background(called)), None)
+    used = {annotation["category_id"] for each in drawn for annotation in each}
+    if behind is not None:
+        return dict(categories), IGNORE if behind in used else behind
+    if 0 in categories and 0 not in used and _heads_all_others(documents[0]["categories"]):
+        return {**categories, 0: "background"}, 0
+    free = next(number for number in (0, *range(max(categories) + 1, 1 << 16)) if number not in (*categories, IGNORE))
+    return {**categories, free: "background"}, free
+
+
+def _heads_all_others(categories: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether category 0 is no class but the heading of all others, as some tools export it."""
+    heading = next(entry["name"] for entry in categories if entry["id"] == 0)
+    return all(entry.get("supercategory") == heading for entry in categories if entry["id"] != 0)
 
 
 def _document(file: Path) -> dict[str, Any]:

@@ -8,13 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from synthgen.errors import DataError
 from synthgen.io.folder import ImageHeader, image_files, load_image, read_header
-from synthgen_mask.classes import IGNORE, ClassTable, MaskClass, palette
+from synthgen_mask.classes import IGNORE, ClassTable, MaskClass, histogram, palette
 from synthgen_mask.found import Found
-from synthgen_mask.pairs import IMAGE_FOLDERS, MASK_FOLDERS, first_folder, inside_of
+from synthgen_mask.pairs import (
+    IMAGE_FOLDERS,
+    MASK_FOLDERS,
+    as_drawn_on,
+    first_folder,
+    inside_of,
+    load_drawn_on,
+    size_of,
+)
 
 __all__ = ["InstancePairs", "find_instances", "read_instances"]
 
@@ -45,23 +54,26 @@ class InstancePairs:
 
     def image(self, index: int) -> Image.Image:
         """The decoded image."""
-        return load_image(self.images[index])
+        return load_drawn_on(self.images[index], self._size(index))
 
     def mask(self, index: int) -> Image.Image:
-        """The things laid over one another; of grey values, 128 and more are inside, of 0 and 1 it is 1.
+        """The things laid over one another.
+
+        Inside are, of grey values, 128 and more; of two values, such as 0 and 1, the larger; of a palette, all but
+        index 0.
 
         Raises:
-            DataError: the files of one image differ in size.
+            DataError: the files of one image differ in size, or one shows nothing.
         """
-        header = read_header(self.images[index])
-        ids = np.zeros((header.height, header.width), np.uint8 if self._small else np.uint16)
+        width, height = self._size(index)
+        ids = np.zeros((height, width), np.uint8 if self._small else np.uint16)
         for file, identity in zip(self.things[index], self.ids[index], strict=True):
-            grey = np.asarray(load_image(file).convert("L"))
-            if grey.shape != ids.shape:
+            inside = _inside(load_image(file), file)
+            if inside.shape != ids.shape:
                 raise DataError(
-                    f"{file} has {grey.shape[1]} x {grey.shape[0]} pixels, its image {header.width} x {header.height}"
+                    f"{file} has {inside.shape[1]} x {inside.shape[0]} pixels, its image {width} x {height}"
                 )
-            ids[grey >= (_HALF if grey.max(initial=0) > 1 else 1)] = identity
+            ids[inside] = identity
         return Image.fromarray(ids)
 
     def stored(self, index: int) -> tuple[str, Path | bytes]:
@@ -70,12 +82,39 @@ class InstancePairs:
 
     def headers(self, index: int) -> tuple[ImageHeader, ImageHeader]:
         """Size and mode of the image; the mask has its size, which `mask` checks."""
+        size = self._size(index)
+        return as_drawn_on(read_header(self.images[index]), size), ImageHeader(*size, "L", False)
+
+    def _size(self, index: int) -> tuple[int, int]:
+        """Width and height of the image as its things are drawn on it."""
         header = read_header(self.images[index])
-        return header, ImageHeader(header.width, header.height, "L", False)
+        if header.turned and self.things[index]:
+            header = as_drawn_on(header, size_of(self.things[index][0]))
+        return header.width, header.height
 
     @property
     def _small(self) -> bool:
         return max((identity for each in self.ids for identity in each), default=0) < 256
+
+
+def _inside(picture: Image.Image, file: Path) -> NDArray[np.bool_]:
+    """Which pixels the file of one thing marks.
+
+    Raises:
+        DataError: none, although not all is black; the message counts the values.
+    """
+    grey = np.asarray(picture if picture.mode == "P" or picture.mode.startswith("I") else picture.convert("L"))
+    values = np.unique(grey)
+    if picture.mode == "P" or len(values) == 1:
+        inside = grey > 0
+    else:
+        inside = grey >= (values[1] if len(values) == 2 else _HALF)
+    if not inside.any() and grey.any():
+        raise DataError(
+            f"{file} marks no pixel of its thing; pixels by value: {histogram(grey)}",
+            hint="In the file of a thing, what belongs to it is white (128 to 255), or the larger of two values.",
+        )
+    return inside
 
 
 def find_instances(path: Path) -> list[tuple[Path, Path]]:

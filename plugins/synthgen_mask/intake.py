@@ -76,7 +76,12 @@ def open_pairs(
     fits = len(pairs) * size[0] * size[1] * (bands + 2) <= _IN_MEMORY
     seen = every if fits else every[:: max(1, len(pairs) // _LOOKED_AT)]
     colors = {} if table is None else table.colors
-    raw = np.stack([resize_mask(mask_ids(pairs.mask(i), colors, name=pairs.name(i)), size) for i in seen])
+
+    def ids(indices: NDArray[np.int64]) -> NDArray[np.uint16]:
+        masks = [mask_ids(pairs.mask(int(i)), colors, name=f"the mask of {pairs.name(int(i))}") for i in indices]
+        return np.stack([resize_mask(mask, size) for mask in masks])
+
+    raw = ids(seen)
     cut = _cut(raw, table, options, said)
     if table is None:
         table = _two_classes() if cut else _guess_table(raw, said)
@@ -86,20 +91,15 @@ def open_pairs(
 
     def load(indices: NDArray[np.int64]) -> Records:
         images = np.stack([resize_image(pairs.image(int(i)), mode, size) for i in indices])
-        chosen = (
-            masks[indices]
-            if fits
-            else _narrowed(
-                np.stack(
-                    [resize_mask(mask_ids(pairs.mask(int(i)), colors, name=pairs.name(int(i))), size) for i in indices]
-                ),
-                table,
-                cut,
-            )
-        )
+        chosen = masks[indices] if fits else _narrowed(ids(indices), table, cut)
         return Records({"image": images, "mask": chosen}, None if labels.index is None else labels.index[indices])
 
     schema = _schema(size, bands, table, labels)
+    shown = np.unique(masks)
+    if len(shown[shown != IGNORE]) < 2:
+        said.append(
+            f"WARNING: the masks show one of {len(table.classes)} classes only; pixels by id: {histogram(masks)}"
+        )
     ignored = float((masks == IGNORE).mean())
     if ignored:
         said.append(f"{ignored:.1%} of the pixels are 255: ignored in training and scoring")
@@ -143,10 +143,12 @@ def _frame(pairs: Pairs, options: DataConfig, said: list[str]) -> tuple[tuple[in
     sizes: Counter[tuple[int, int]] = Counter()
     modes: Counter[str] = Counter()
     differing: list[str] = []
+    turned = 0
     for index in range(len(pairs)):
         image, mask = pairs.headers(index)
         size, mask_size = (image.width, image.height), (mask.width, mask.height)
         sizes[size] += 1
+        turned += image.turned
         modes[image.natural_mode(pairs.name(index))] += 1
         if size != mask_size:
             differing.append(f"{pairs.name(index)} {size[0]} x {size[1]} against {mask_size[0]} x {mask_size[1]}")
@@ -155,6 +157,8 @@ def _frame(pairs: Pairs, options: DataConfig, said: list[str]) -> tuple[tuple[in
             f"{len(differing)} images differ in size from their masks: {'; '.join(differing[:3])}",
             hint="Image and mask of a pair must have the same width and height.",
         )
+    if turned:
+        said.append(f"{turned:,} images are stored turned or mirrored (EXIF) and were set upright, as their masks are")
     (width, height), _ = max(sizes.items(), key=lambda item: (item[1], item[0]))
     target = _target(height, width, options, said)
     if len(sizes) > 1:

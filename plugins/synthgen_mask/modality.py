@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from synthgen_mask.areas import ClassShares
 from synthgen_mask.classes import classes_of
 from synthgen_mask.codec import MaskCodec
 from synthgen_mask.embedder import PixelMaskEmbedder, pooled
+from synthgen_mask.foreign import translation
 from synthgen_mask.invented import invent
 from synthgen_mask.judge import SegmentationJudge
 from synthgen_mask.partial import open_part
@@ -48,6 +49,10 @@ class MaskModality:
     def open_part(self, options: DataConfig, schema: Schema, part: str) -> Source:
         """Masks whose images are to be drawn, or images whose masks are."""
         return open_part(options, schema, part)
+
+    def translation(self, found: Schema, wanted: Schema) -> tuple[Schema, Callable[[Records], Records]] | None:
+        """Pixel classes of other data by their names."""
+        return translation(found, wanted)
 
     def shares(self, schema: Schema) -> Shares:
         """Of the pixel classes, for `generate --require`."""

@@ -7,7 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -25,11 +25,14 @@ __all__ = [
     "Pairs",
     "Part",
     "RowPairs",
+    "as_drawn_on",
     "find_parts",
     "first_folder",
     "inside_of",
+    "load_drawn_on",
     "match_files",
     "read_metadata",
+    "size_of",
 ]
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "JPEGImages")
@@ -67,6 +70,31 @@ class Pairs(Protocol):
         ...
 
 
+def size_of(source: Path | bytes, *, name: str | None = None) -> tuple[int, int]:
+    """Width and height of an image file, upright."""
+    header = read_header(source, name=name)
+    return header.width, header.height
+
+
+def as_drawn_on(image: ImageHeader, size: tuple[int, int]) -> ImageHeader:
+    """The header of an image as its mask was drawn on it: upright, or as the camera stored it if only that fits.
+
+    Args:
+        image: its header.
+        size: width and height of the mask.
+    """
+    stored = (image.height, image.width)
+    if not image.turned or stored != size or stored == stored[::-1]:
+        return image
+    return replace(image, width=size[0], height=size[1], turned=False)
+
+
+def load_drawn_on(source: Path | bytes, size: tuple[int, int], *, name: str | None = None) -> Image.Image:
+    """The image as its mask was drawn on it, see `as_drawn_on`."""
+    picture = load_image(source, name=name)
+    return load_image(source, name=name, as_stored=True) if picture.size == size[::-1] != size else picture
+
+
 @dataclass(frozen=True)
 class FilePairs:
     """Pairs of files.
@@ -87,7 +115,7 @@ class FilePairs:
 
     def image(self, index: int) -> Image.Image:
         """The decoded image."""
-        return load_image(self.images[index])
+        return load_drawn_on(self.images[index], size_of(self.masks[index]))
 
     def mask(self, index: int) -> Image.Image:
         """The decoded mask."""
@@ -99,7 +127,8 @@ class FilePairs:
 
     def headers(self, index: int) -> tuple[ImageHeader, ImageHeader]:
         """Sizes and modes."""
-        return read_header(self.images[index]), read_header(self.masks[index])
+        mask = read_header(self.masks[index])
+        return as_drawn_on(read_header(self.images[index]), (mask.width, mask.height)), mask
 
 
 class RowPairs:
@@ -122,7 +151,8 @@ class RowPairs:
 
     def image(self, index: int) -> Image.Image:
         """The decoded image."""
-        return load_image(self._bytes(index, "image"), name=f"{self.name(index)}, image")
+        name = f"{self.name(index)}, image"
+        return load_drawn_on(self._bytes(index, "image"), size_of(self._bytes(index, "mask"), name=name), name=name)
 
     def mask(self, index: int) -> Image.Image:
         """The decoded mask."""
@@ -135,7 +165,7 @@ class RowPairs:
     def headers(self, index: int) -> tuple[ImageHeader, ImageHeader]:
         """Sizes and modes."""
         image, mask = (read_header(self._bytes(index, c), name=f"{self.name(index)}, {c}") for c in ("image", "mask"))
-        return image, mask
+        return as_drawn_on(image, (mask.width, mask.height)), mask
 
     def _bytes(self, index: int, column: str) -> bytes:
         value = self._rows.read(np.array([index]), ["image", "mask"]).column(column)[0].as_py()

@@ -23,7 +23,7 @@ from synthgen.io.parquet import Column, image_column
 from synthgen.io.shard_writer import RecordWriter, data_files
 from synthgen_mask.areas import shares
 from synthgen_mask.classes import IGNORE, MaskClass, class_table_text, classes_of
-from synthgen_mask.coco import annotations_of, write_annotations
+from synthgen_mask.coco import annotations_of, ignored_of, write_annotations
 
 __all__ = ["MaskFolderWriter", "MaskParquetWriter", "MaskVocWriter"]
 
@@ -69,6 +69,7 @@ class MaskFolderWriter:
             rows.append(json.dumps(row, ensure_ascii=False))
             size = {"height": int(mask.shape[0]), "width": int(mask.shape[1])}
             header = {"id": int(columns["sample_id"][i]), "file_name": f"images/{name}", **size}
+            header |= ignored_of(mask, classes)
             coco.append(json.dumps({"image": header, "annotations": annotations_of(mask, classes)}))
         for table, lines in ((_METADATA, rows), (_COCO_LINES, coco)):
             text = "".join(f"{line}\n" for line in lines)

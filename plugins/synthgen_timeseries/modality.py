@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,11 +49,14 @@ class TimeSeries:
 
         return SeriesCodec(schema)
 
-    def translate(self, records: Records, found: Schema, wanted: Schema) -> Records:
-        """Records with the categories of channels numbered as another schema does."""
+    def translation(self, found: Schema, wanted: Schema) -> tuple[Schema, Callable[[Records], Records]] | None:
+        """Categories of channels as another schema numbers them."""
+        pairs = zip(found.channels, wanted.channels, strict=False)
+        if all(own.values == other.values for own, other in pairs):
+            return None
         from synthgen_timeseries.encoding import renumbered
 
-        return renumbered(records, found, wanted)
+        return replace(found, channels=wanted.channels), lambda records: renumbered(records, found, wanted)
 
     def presets(self) -> Mapping[str, Mapping[str, Any]]:
         """default, fast, large, dit, grid, grid-gpu, complete."""

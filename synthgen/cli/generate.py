@@ -274,6 +274,7 @@ def summarise_dataset(document: Mapping[str, Any]) -> str:
         lines.append("  asked   " + "; ".join(asked))
     if origin := document.get("origin"):
         lines.append("  origin  " + ", ".join(f"{name} {count:,}" for name, count in origin.items()))
+    lines.extend(f"  note    {note}" for note in document.get("notes", ()))
     if vetted := document.get("vetting"):
         from synthgen.generation.vetting import Tally
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,35 +96,33 @@ def relabel(source: Source, schema: Schema) -> Source:
 
 def alike(source: Source, schema: Schema) -> Source:
     """The same records with attributes and categories of channels as another schema counts them; labels stay."""
-    same = source.schema.attributes == schema.attributes and not _renumbered(source.schema, schema)
+    same = source.schema.attributes == schema.attributes and _translation(source.schema, schema) is None
     return source if same else _translated(source, schema, None)
 
 
-def _renumbered(found: Schema, wanted: Schema) -> bool:
-    pairs = zip(found.channels, wanted.channels, strict=False)
-    return any(own.values != other.values for own, other in pairs)
+def _translation(found: Schema, wanted: Schema) -> tuple[Schema, Callable[[Records], Records]] | None:
+    """What the modality has for it: the schema of translated records, and what translates them."""
+    own = getattr(registry.modality(wanted.modality), "translation", None)
+    return None if own is None else own(found, wanted)
 
 
 def _translated(source: Source, schema: Schema, table: NDArray[np.int64] | None) -> Source:
     """The source with labels by a table (None: as they are), attributes and categories as the schema has them."""
     found = source.schema
-    renumbered = _renumbered(found, schema)
-    translate = getattr(registry.modality(schema.modality), "translate", None) if renumbered else None
-    channels = schema.channels if translate is not None else found.channels
+    target, translate = _translation(found, schema) or (found, None)
 
     def load(indices: NDArray[np.int64]) -> Records:
         records = source.read(indices)
         label = records.label if table is None or records.label is None else table[records.label]
         same = found.attributes == schema.attributes
         moved = Records(records.columns if same else recoded(records.columns, found, schema), label)
-        return moved if translate is None else translate(moved, found, schema)
+        return moved if translate is None else translate(moved)
 
     return LazySource(
         replace(
-            found,
+            target,
             labels=found.labels if table is None else schema.labels,
             attributes=schema.attributes,
-            channels=channels,
         ),
         len(source),
         load,
@@ -174,8 +173,9 @@ def open_alike(schema: Schema, options: DataConfig, *, label_column: str | None 
             raise
         options = options.model_copy(update={"label_column": None})
         source = open_source(schema.modality, options)
-    if source.schema.shape == schema.shape or len(schema.shape) != 3 or schema.shape[1] != schema.shape[2]:
-        return alike(source, schema), options
+    same = alike(source, schema)
+    if same.schema.shape == schema.shape or len(schema.shape) != 3 or schema.shape[1] != schema.shape[2]:
+        return same, options
     mode = {1: "grey", 3: "rgb", 4: "rgba"}.get(len(schema.channels), "auto")
     options = options.model_copy(update={"image_size": schema.shape[1], "image_mode": mode})
     return alike(open_source(schema.modality, options), schema), options

@@ -232,8 +232,8 @@ class _Files:
 
     def _open(self, path: Path) -> tuple[Records, list[str]]:
         source = open_source(self._schema.modality, self._options.model_copy(update={"path": str(path)}))
-        _check(source.schema.shape, self._schema.shape)
         source = alike(source, self._schema)
+        _check(source.schema.shape, self._schema.shape)
         size = len(source)
         names = [path.name] if size == 1 else [f"{path.name}, record {row}" for row in range(size)]
         return source.read(np.arange(size)), names

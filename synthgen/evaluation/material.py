@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from synthgen import registry
 from synthgen.api import Records, Schema, Source
 from synthgen.data.opening import open_source, relabel
 from synthgen.data.source import ThroughFile
@@ -101,6 +102,7 @@ def gather(
         notes += beside.real_notes
     real_notes = tuple(notes)
     ours, name, provenance = _synthetic_side(run, synthetic, len(train), most, seed, notes, through_file)
+    notes += _drawn(run, train, ours, provenance)
     if run.facts.get("held_out_on") == "holdout":
         notes.append(
             "too few records for a validation split: training chose its averaging width on the held-out records, "
@@ -154,6 +156,24 @@ def _real_sides(
             True,
             getattr(other, "through_file", None),
         )
+
+
+def _drawn(run: Run, train: Records, ours: Records, provenance: Mapping[str, Any]) -> list[str]:
+    """What shares were asked of the records, and what real records show and none of these does."""
+    modality = registry.modality(run.schema.modality)
+    shares = modality.shares(run.schema) if hasattr(modality, "shares") else None
+    if shares is None or not len(ours):
+        return []
+    notes = []
+    if (found := provenance.get("require")) is not None:
+        from synthgen.generation.requiring import reach_sentence
+
+        notes.append(reach_sentence(found, provenance["n"]))
+    real, made = (np.nan_to_num(shares.measured(records)).max(axis=0) > 0 for records in (train, ours))
+    never = [name for name, there, seen in zip(shares.names, real, made, strict=True) if there and not seen]
+    if never:
+        notes.append(f"no synthetic record shows {', '.join(never)}")
+    return notes
 
 
 def _read(source: Source, positions: NDArray[np.int64], most: int, seed: int, side: str, notes: list[str]) -> Records:

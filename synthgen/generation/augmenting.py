@@ -97,8 +97,12 @@ def _write(
 def _real(run: Run, data: Path | str | None) -> tuple[Source, NDArray[np.int64], list[str]]:
     own = run.config.data.path
     if data is None or str(data) == own or (Path(data).exists() and str(Path(data).absolute()) == own):
-        note = "only the run's training split was taken from its own data; hold-out and calibration stay unseen"
-        return run.source(), run.split.train, [note]
+        source, used = run.source(), run.split.train
+        note = (
+            f"only the run's training split, {len(used):,} of {len(source):,} records, was taken from its own data; "
+            "hold-out and calibration stay unseen"
+        )
+        return source, used, [note]
     alike, _ = open_alike(run.schema, run.config.data.model_copy(update={"path": str(data)}))
     source = relabel(alike, run.schema)
     return source, np.arange(len(source)), list(source.notes)

@@ -29,8 +29,7 @@ from torch import Tensor
 
 from synthgen.api import Batch, Records, Source
 from synthgen.config import DataConfig
-from synthgen.data.attributes import recoded
-from synthgen.data.opening import check_same_kind, open_alike, open_source, relabel
+from synthgen.data.opening import alike, check_same_kind, open_alike, open_source, relabel
 from synthgen.diffusion.denoiser import AnyDenoiser
 from synthgen.diffusion.imputation import KNOWN
 from synthgen.errors import DataError, UsageError
@@ -166,8 +165,8 @@ class GivenPlan:
 
     def recast(self, run: Run, sample_ids: Sequence[int], labels: NDArray[np.int64] | None) -> Records:
         """The same as the run counts its categories, with these labels (index into the run's) in place of their own."""
-        records = self.read(run.schema.modality, sample_ids)
-        return Records(recoded(records.columns, _opened(self, run.schema.modality).schema, run.schema), labels)
+        source = alike(_opened(self, run.schema.modality), run.schema)
+        return Records(source.read(self.positions(sample_ids)).columns, labels)
 
     def labelled(self, modality: str) -> bool:
         """Whether the given records carry labels."""

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from synthgen.api import WrittenFile
@@ -36,6 +36,7 @@ __all__ = [
     "merge_parts",
     "open_image",
     "opened_image",
+    "orientation",
     "read_header",
     "safe_join",
     "write_part",
@@ -54,6 +55,7 @@ _MODES = {
     **dict.fromkeys(("P", "RGB", "CMYK", "YCbCr", "HSV", "LAB"), "RGB"),
     **dict.fromkeys(("RGBA", "RGBa", "LA", "La", "PA"), "RGBA"),
 }
+_SIDEWAYS = (5, 6, 7, 8)
 _PARTS = ".parts"
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 
@@ -116,12 +118,23 @@ def image_files(directory: Path) -> tuple[list[Path], list[Path]]:
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """What an image's header says: size, Pillow mode, and whether a transparent colour is declared."""
+    """What an image's header says: size, Pillow mode, and whether a transparent colour is declared.
+
+    The size is that of the upright image; `turned` where its pixels are stored otherwise, as cameras do.
+    """
 
     width: int
     height: int
     mode: str
     transparent: bool
+    turned: bool = False
+
+    @classmethod
+    def of(cls, image: Image.Image) -> ImageHeader:
+        """Of an image as Pillow opened it."""
+        turn = orientation(image)
+        width, height = image.size[::-1] if turn in _SIDEWAYS else image.size
+        return cls(width, height, image.mode, "transparency" in image.info, turn != 1)
 
     def natural_mode(self, name: str) -> str:
         """`"L"`, `"RGB"` or `"RGBA"`: the 8-bit mode that keeps all that the image holds; palettes become colours.
@@ -139,6 +152,17 @@ class ImageHeader:
         return _MODES[self.mode]
 
 
+def orientation(image: Image.Image) -> int:
+    """How the pixels of an opened image are stored, as EXIF counts it: 1 upright, 2 to 8 mirrored or turned."""
+    if "exif" not in image.info or image.format == "TIFF":  # which Pillow sets upright by itself
+        return 1
+    try:
+        turn = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # what cameras and editors write there is often damaged, and nothing that an image needs
+        return 1
+    return int(turn) if turn in range(1, 9) else 1
+
+
 def read_header(source: Path | bytes, *, name: str | None = None) -> ImageHeader:
     """Size and mode without decoding the pixels.
 
@@ -150,22 +174,24 @@ def read_header(source: Path | bytes, *, name: str | None = None) -> ImageHeader
         DataError: missing, no image, or too large.
     """
     with opened_image(source, name) as image:
-        return ImageHeader(image.width, image.height, image.mode, "transparency" in image.info)
+        return ImageHeader.of(image)
 
 
-def load_image(source: Path | bytes, *, name: str | None = None) -> Image.Image:
+def load_image(source: Path | bytes, *, name: str | None = None, as_stored: bool = False) -> Image.Image:
     """A fully decoded Pillow image in its own mode; only common raster formats, never more than `MAX_PIXELS`.
 
     Args:
         source: file, or the bytes of an encoded image.
         name: what to call it in errors; the path by default.
+        as_stored: do not set upright what a camera stored turned (EXIF's orientation).
 
     Raises:
         DataError: missing, no image, damaged, or too large.
     """
     with opened_image(source, name) as image:
+        turn = 1 if as_stored else orientation(image)
         image.load()
-        return image.copy()
+        return image.copy() if turn == 1 else ImageOps.exif_transpose(image)
 
 
 def open_image(source: Path | bytes, *, mode: str | None = None, name: str | None = None) -> NDArray[np.uint8]:
@@ -180,8 +206,7 @@ def open_image(source: Path | bytes, *, mode: str | None = None, name: str | Non
         DataError: missing, no image, damaged, too large, or more than 8 bits a channel.
     """
     image = load_image(source, name=name)
-    header = ImageHeader(image.width, image.height, image.mode, "transparency" in image.info)
-    natural = header.natural_mode(name or _name_of(source))
+    natural = ImageHeader.of(image).natural_mode(name or _name_of(source))
     pixels = np.asarray(image if image.mode == (mode or natural) else image.convert(mode or natural), dtype=np.uint8)
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
 

@@ -22,7 +22,7 @@ from PIL import Image, JpegImagePlugin
 
 from synthgen.api import Records
 from synthgen.errors import DataError
-from synthgen.io.folder import opened_image
+from synthgen.io.folder import opened_image, orientation
 from synthgen.seeding import generator
 
 __all__ = ["MOST_FILES", "JpegFiles"]
@@ -99,6 +99,8 @@ class JpegFiles:
         try:
             with opened_image(file, name) as image:
                 if not isinstance(image, JpegImagePlugin.JpegImageFile) or image.size != self._size:
+                    return None
+                if orientation(image) != 1:  # the blocks are turned, and cut elsewhere
                     return None
                 tables = {number: [int(value) for value in table] for number, table in image.quantization.items()}
                 return _Law(tables, JpegImagePlugin.get_sampling(image))

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from scipy import stats
 
+from synthgen.cli.generate import describe_dataset, summarise_dataset
 from synthgen.errors import DatasetError, StorageError, UsageError
 from synthgen.generation import Dataset, augment, generate, generate_records
 from synthgen.generation.plan import Plan, make_plan
@@ -205,7 +206,10 @@ def test_augment_marks_the_origin_and_takes_the_training_split_only(tiny_run, tm
     real = len(tiny_run.split.train)
     assert Counter(table["origin"]) == {"real": real, "synthetic": round(real * 0.1)}
     assert dataset.provenance["origin"] == {"real": real, "synthetic": round(real * 0.1)}
-    assert "hold-out" in dataset.provenance["notes"][0]
+    note = dataset.provenance["notes"][0]
+    assert f"training split, {real:,} of {len(tiny_run.source()):,} records" in note
+    assert "hold-out" in note
+    assert f"  note    {note}" in summarise_dataset(describe_dataset(dataset))
     assert table["sample_id"].is_unique
 
 

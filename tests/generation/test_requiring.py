@@ -14,6 +14,7 @@ from synthgen_mask.classes import MaskClass, class_table_text, classes_of, palet
 
 from synthgen.api import Records
 from synthgen.errors import UsageError
+from synthgen.evaluation.material import gather
 from synthgen.generation import generate, generate_records, verify
 from synthgen.generation.plan import Plan, make_plan
 from synthgen.generation.requiring import nearness_of
@@ -78,6 +79,13 @@ def test_records_reach_the_share_that_was_asked_and_say_so(run, asked):
     assert (_share(run, first, "ink") >= 0.5).mean() < 0.6  # without asking
     sentence = f"Asked share (ink 50 %) reached on {told['reached']} of 24 records (first draw: {told['first']};"
     assert sentence in (asked.path / "README.md").read_text()
+    notes = gather(run, asked.path, real=None).notes
+    assert sum(sentence[1:] in note for note in notes) == 1
+    drawn = (shares(records["mask"], classes_of(run.schema)) > 0).any(axis=0)
+    never = [entry.name for entry, seen in zip(classes_of(run.schema), drawn, strict=True) if not seen]
+    assert [note for note in notes if "no synthetic record shows" in note] == (
+        [f"no synthetic record shows {', '.join(never)}"] if never else []
+    )
 
 
 def test_first_draws_alone_already_follow_the_condition(run):

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def _photos(count: int, size: int = 32) -> np.ndarray:
     return np.stack([photo[y : y + size, x : x + size] for y, x in corners])
 
 
-def _jpeg(image: np.ndarray, **options: int) -> bytes:
+def _jpeg(image: np.ndarray, **options: Any) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", **options)
     return buffer.getvalue()
@@ -59,6 +60,14 @@ def test_files_that_were_reduced_and_other_formats_change_nothing() -> None:
     stored, said = JpegFiles(lambda: [*large, ("damaged", b"no image")], height=32, width=32)(records)
     assert stored is records
     assert said == ""
+
+
+def test_files_that_a_camera_stored_turned_are_not_counted() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = [("file", _jpeg(image, quality=20, exif=exif)) for image in _photos(4)]
+    records = Records({"image": _photos(5)})
+    assert JpegFiles(lambda: turned, height=32, width=32)(records) == (records, "")
 
 
 def test_a_folder_of_jpeg_images_says_what_storing_does_also_under_other_label_names(tmp_path: Path) -> None:

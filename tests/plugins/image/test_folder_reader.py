@@ -215,3 +215,57 @@ def test_images_with_masks_are_left_to_the_mask_modality(tmp_path):
     for name in ("images", "masks"):
         (tmp_path / name).mkdir()
     assert not FolderReader().accepts(tmp_path)
+
+
+def test_photos_stored_turned_are_set_upright_and_counted(tmp_path, pixels):
+    image = pixels(1)[0]
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for number, turned in enumerate([True, False, True]):
+        upright = image if not turned else np.rot90(image)
+        Image.fromarray(upright.squeeze()).save(tmp_path / f"{number}.png", exif=exif if turned else None)
+    source = read(tmp_path)
+    for found in everything(source)["image"]:
+        np.testing.assert_array_equal(found, image)
+    assert any("2 images are stored turned" in note for note in source.notes)
+
+
+@pytest.mark.parametrize("names", [("images",), ("JPEGImages", "SegmentationClass"), ("Image", "masks")])
+def test_a_folder_that_only_holds_the_images_is_no_class(tmp_path, pixels, save, names):
+    for name in names:
+        for number, image in enumerate(pixels(3)):
+            save(tmp_path / name / f"{number}.png", image)
+    source = read(tmp_path)
+    assert len(source) == 3
+    assert source.schema.labels == ()
+    assert any("--modality mask" in note for note in source.notes) == (len(names) > 1)
+
+
+def test_class_folders_inside_a_folder_of_images_are_classes(tmp_path, pixels, save):
+    for name in ("images/a/1.png", "images/b/2.png", "images/b/3.png"):
+        save(tmp_path / name, pixels(1)[0])
+    assert read(tmp_path).schema.labels == ("a", "b")
+
+
+def test_a_table_of_another_name_is_pointed_out(tmp_path, pixels, save):
+    save(tmp_path / "1.png", pixels(1)[0])
+    (tmp_path / "labels.csv").write_text("file_name,label\n1.png,a\n")
+    notes = " ".join(read(tmp_path).notes)
+    assert "labels.csv is not read: a table of labels is called metadata.csv" in notes
+
+
+def test_the_column_of_files_may_have_a_usual_name(tmp_path, pixels, save):
+    for number, image in enumerate(pixels(2)):
+        save(tmp_path / f"{number}.png", image)
+    (tmp_path / "metadata.csv").write_text("filename,label\n0.png,a\n1.png,b\n")
+    assert read(tmp_path).schema.labels == ("a", "b")
+
+
+def test_several_names_a_cell_are_no_class(tmp_path, pixels, save):
+    for number, image in enumerate(pixels(4)):
+        save(tmp_path / f"{number}.png", image)
+    (tmp_path / "metadata.csv").write_text("file_name,tags\n0.png,cat;dog\n1.png,cat\n2.png,\n3.png,dog\n")
+    source = read(tmp_path)
+    assert len(source) == 4
+    assert source.schema.labels == ()
+    assert any("column tags holds several names a cell; --set data.attributes=tags" in note for note in source.notes)

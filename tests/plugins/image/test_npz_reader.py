@@ -84,3 +84,21 @@ def test_an_unknown_label_array_names_those_there_are(tmp_path, pixels):
     np.savez(tmp_path / "x.npz", X=pixels(4), classes=[0, 1, 0, 1])
     with pytest.raises(DataError, match="its columns are X, classes"):
         read(tmp_path / "x.npz", label_column="clases")
+
+
+def test_one_hot_labels_are_classes(tmp_path, pixels):
+    images = pixels(4)
+    np.savez(tmp_path / "x.npz", X=images, y=np.eye(3, dtype=np.float32)[[2, 0, 2, 1]])
+    source = read(tmp_path / "x.npz")
+    assert source.labels.tolist() == [2, 0, 2, 1]
+    assert any("y is one-hot" in note for note in source.notes)
+    np.savez(tmp_path / "x.npz", X=images, y=np.ones((4, 3)))
+    with pytest.raises(DataError, match="its rows are not one-hot"):
+        read(tmp_path / "x.npz")
+
+
+def test_one_hot_labels_of_keras_parts_are_classes(tmp_path, pixels):
+    images, one_hot = pixels(4), np.eye(2)[[0, 1, 1, 0]]
+    parts = {"x_train": images[:3], "y_train": one_hot[:3], "x_test": images[3:], "y_test": one_hot[3:]}
+    np.savez(tmp_path / "x.npz", **parts)
+    assert read(tmp_path / "x.npz").labels.tolist() == [0, 1, 1, 0]

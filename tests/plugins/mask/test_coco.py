@@ -6,6 +6,7 @@ The expected masks were made with pycocotools 2.0.11, the reference implementati
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from pathlib import Path
 
@@ -14,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from synthgen_mask.classes import classes_of
+from synthgen_mask.classes import classes_of, mask_schema
+from synthgen_mask.coco import annotations_of
 from synthgen_mask.readers import CocoReader, MaskFolderReader
 from synthgen_mask.run_lengths import decode_counts, decode_segmentation, polygon_mask, run_lengths
 from synthgen_mask.writers import MaskFolderWriter
@@ -102,6 +104,72 @@ def test_annotations_are_drawn_the_smaller_above_the_larger_and_the_rest_is_back
     assert (records["mask"][1] == 3).sum(0).tolist() == [0, 8, 0, 0, 0, 0, 0, 0]
     assert any("3 in instances.json" in note for note in source.notes)
     assert len(_open(tmp_path)) == 2
+
+
+def _named(source: Source) -> list[tuple[int, str]]:
+    return [(entry.id, entry.name) for entry in classes_of(source.schema)]
+
+
+def test_categories_that_begin_at_0_are_classes_and_the_background_takes_a_free_id(tmp_path):
+    document = _document(categories=[{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}])
+    for annotation in document["annotations"]:
+        annotation["category_id"] = int(annotation["category_id"] == 90)
+    source = _open(_write(tmp_path, document))
+    assert _named(source) == [(0, "cat"), (1, "dog"), (2, "background")]
+    assert source.read(np.arange(2))["mask"][0, :6, 2].tolist() == [2, 0, 1, 1, 0, 2]
+
+
+def test_a_heading_of_all_categories_is_no_class(tmp_path):
+    heads = [{"id": 0, "name": "animals"}, *({**one, "supercategory": "animals"} for one in _document()["categories"])]
+    assert _named(_open(_write(tmp_path, _document(categories=heads)))) == [(0, "background"), (3, "car"), (90, "dog")]
+
+
+def test_an_annotated_background_leaves_the_rest_unlabelled(tmp_path):
+    categories = [{"id": 3, "name": "Background"}, {"id": 90, "name": "dog"}]
+    source = _open(_write(tmp_path, _document(categories=categories)))
+    assert _named(source) == [(3, "Background"), (90, "dog")]
+    assert source.read(np.arange(2))["mask"][0, :6, 2].tolist() == [255, 3, 90, 90, 3, 255]
+
+
+def test_each_connected_part_is_an_annotation_and_the_background_is_none(tmp_path, shapes):
+    schema, records = shapes(2)
+    classes = [dataclasses.replace(one, name="background" if not one.id else one.name) for one in classes_of(schema)]
+    records["mask"][0, :] = 0
+    records["mask"][0, 1:3, 1:3] = records["mask"][0, 3, 3] = records["mask"][0, 6:9, 6] = 2
+    records["mask"][0, 11, 11] = 255
+    found = annotations_of(records["mask"][0], classes)
+    assert [(one["category_id"], one["area"], one["bbox"], one["iscrowd"]) for one in found] == [
+        (2, 5, [1, 1, 3, 3], 0),
+        (2, 3, [6, 6, 1, 3], 0),
+    ]
+    schema = mask_schema((12, 12), bands=1, classes=classes, labels=schema.labels)
+    writer = MaskFolderWriter()
+    writer.write(tmp_path, 0, 1, records, {"sample_id": np.arange(2), "seed": np.zeros(2, np.int64)}, schema, {})
+    writer.finish(tmp_path, schema, 1)
+    document = json.loads((tmp_path / "annotations_coco.json").read_text())
+    assert [category["id"] for category in document["categories"]] == [1, 2, 3]
+    again = _open(tmp_path / "annotations_coco.json")
+    np.testing.assert_array_equal(again.read(np.arange(2))["mask"], records["mask"])
+    assert _named(again) == [(entry.id, entry.name) for entry in classes]
+
+
+def test_annotations_of_a_picture_that_a_camera_stored_turned_fit_as_they_were_drawn(tmp_path):
+    pixels = np.arange(48, dtype=np.uint8).reshape(8, 6) * 4  # stored 6 wide; upright it is 8 wide
+    for width, upright in ((8, True), (6, False)):
+        root = tmp_path / str(width)
+        document = _document()
+        for image in document["images"]:
+            image |= {"width": width, "height": 14 - width}
+        document["annotations"] = [
+            {"id": 1, "image_id": 10, "category_id": 3, "segmentation": [[0, 0, 2, 0, 2, 2, 0, 2]], "area": 4}
+        ]
+        path = _write(root, document)
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        for k in (10, 11):
+            Image.fromarray(pixels).save(root / "images" / f"{k}.png", exif=exif)
+        image = _open(path).read(np.arange(1))["image"][0, :, :, 0]
+        np.testing.assert_array_equal(image, np.rot90(pixels, -1) if upright else pixels)
 
 
 def test_train_and_val_files_are_an_official_split(tmp_path):

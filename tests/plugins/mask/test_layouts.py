@@ -194,6 +194,55 @@ def test_things_named_after_classes_are_of_these_classes(tmp_path):
         _open(tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["palette", "faint", "deep", "one value"])
+def test_things_are_found_whatever_their_files_call_inside(tmp_path, kind):
+    _things(tmp_path, ("x",), nested=False)
+    expected = _all(_open(tmp_path))["mask"]
+    for stem in ("a", "b"):
+        file = tmp_path / "masks" / stem / "x.png"
+        inside = np.asarray(Image.open(file)) > 0
+        if kind == "palette":
+            picture = Image.fromarray(inside.astype(np.uint8))
+            picture.putpalette([0, 0, 0, 128, 0, 0])
+        elif kind == "one value":
+            picture = Image.fromarray(np.full((8, 8), 1, np.uint8))
+        else:
+            picture = Image.fromarray(inside.astype(np.uint8 if kind == "faint" else np.uint16) * 40)
+        picture.save(file)
+    mask = _all(_open(tmp_path))["mask"]
+    np.testing.assert_array_equal(mask, np.ones_like(mask) if kind == "one value" else expected)
+
+
+def test_shades_that_mark_nothing_are_an_error_with_their_values(tmp_path):
+    _things(tmp_path, ("x",), nested=False)
+    _save(tmp_path / "masks" / "a" / "x.png", np.arange(64, dtype=np.uint8).reshape(8, 8))
+    with pytest.raises(DataError, match=r"x\.png marks no pixel of its thing; pixels by value: 0: 1, "):
+        _open(tmp_path)
+
+
+def test_a_photo_that_is_stored_turned_is_set_upright_where_its_mask_is(tmp_path):
+    pixels = np.arange(48, dtype=np.uint8).reshape(8, 6) * 4
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for k, shape in enumerate([(6, 8), (6, 8)]):
+        _save(tmp_path / "masks" / f"{k}.png", np.eye(*shape, dtype=np.uint8))
+        (tmp_path / "images").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{k}.png", exif=exif)
+    source = _open(tmp_path)
+    np.testing.assert_array_equal(_all(source)["image"][0, :, :, 0], np.rot90(pixels, -1))
+    assert any("2 images are stored turned" in note for note in source.notes)
+    for k in range(2):
+        _save(tmp_path / "masks" / f"{k}.png", np.eye(8, 6, dtype=np.uint8))
+    source = _open(tmp_path)
+    np.testing.assert_array_equal(_all(source)["image"][0, :, :, 0], pixels)
+    assert not any("turned" in note for note in source.notes)
+
+
+def test_masks_of_one_class_of_several_are_said(folder, striped):
+    source = _open(folder(striped((0,)), table="id,name\n0,ground\n1,car\n"))
+    assert any("WARNING: the masks show one of 2 classes only; pixels by id: 0: 240" in note for note in source.notes)
+
+
 def test_a_thing_of_another_size_than_its_image_is_an_error(tmp_path):
     _things(tmp_path, ("x",), nested=False)
     _save(tmp_path / "masks" / "a" / "y.png", _grey(255, 9))

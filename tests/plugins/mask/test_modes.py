@@ -134,7 +134,7 @@ def test_ignored_pixels_of_a_given_mask_stay_ignored(run, tmp_path):
 def test_masks_that_do_not_fit_the_run_are_refused(run, tmp_path):
     _, mask = squares(2, 3)
     save(tmp_path / "ids", mask * 3)
-    with pytest.raises(DataError, match=r"class ids that the run does not know: 3"):
+    with pytest.raises(DataError, match=r"0\d\d\.png has pixel classes that the run does not know: 3"):
         generate_records(run, given=Given(tmp_path / "ids", part="mask"))
     save(tmp_path / "wide", np.repeat(mask, 2, axis=2))
     with pytest.raises(DataError, match="is 24 x 12, the run's records are 12 x 12"):
