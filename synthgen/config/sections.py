@@ -261,7 +261,8 @@ class SamplingConfig(Section):
     )
     guidance_interval: Interval | None = Field(None, description="noise levels where guidance acts")
     guided: tuple[str, ...] = Field((), description="conditions that guidance acts on; empty: all")
-    autoguidance: float = Field(1.0, ge=0, description="weight of guidance by an earlier snapshot; 1 is none")
+    autoguidance: float = Field(1.0, ge=0, description="weight of guidance by a worse model; 1 is none")
+    guide: str = Field("", description="autoguidance: a smaller or shorter run; empty: this one's earlier snapshot")
     rescale: float = Field(0.0, ge=0, le=1, description="share of guidance rescaling (Lin et al.); 0 is none")
     threshold: float | None = Field(
         None, ge=0, le=1, description="quantile of dynamic thresholding, 0.995; 0 clips; unset is none"

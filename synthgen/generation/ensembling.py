@@ -25,8 +25,13 @@ _LIMIT = 0.1
 """Root mean square by which a channel may differ; the data's own deviation is 0.5."""
 
 
-def check_member(run: Run, other: Run) -> None:
+def check_member(run: Run, other: Run, *, role: str = "makes no ensemble with") -> None:
     """Refuse a run that was trained on other records, or on the same ones in other units.
+
+    Args:
+        run: the one that samples.
+        other: whose denoiser answers too.
+        role: what the other cannot be, for the message.
 
     Raises:
         UsageError: it was; the message names what differs.
@@ -36,7 +41,7 @@ def check_member(run: Run, other: Run) -> None:
     found = f"other {' and '.join(differing)}" if differing else _other_units(run, other)
     if found:
         raise UsageError(
-            f"{other.path} makes no ensemble with {run.path}: {found}",
+            f"{other.path} {role} {run.path}: {found}",
             hint="Name runs of the same data with the same data.* settings.",
         )
 

@@ -24,7 +24,7 @@ from synthgen.errors import DatasetError, UsageError
 from synthgen.generation.asking import settle
 from synthgen.generation.given import Given, GivenPlan, given_plan
 from synthgen.generation.requiring import nearness_of, settle_required, warn_of_missing
-from synthgen.generation.sampling import check_sampling
+from synthgen.generation.sampling import check_sampling, helping_runs
 from synthgen.generation.vetting import Vetting
 from synthgen.io.atomic import read_text
 from synthgen.io.condition_bank import Asked
@@ -55,7 +55,10 @@ class LabelPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What `plan.json` holds."""
+    """What `plan.json` holds.
+
+    `helpers` are the other runs that answer when sampling (`sampling.ensemble`, `sampling.guide`): path -> fingerprint.
+    """
 
     run: str
     model: str
@@ -72,6 +75,7 @@ class Plan:
     vetting: Vetting | None = None
     require: Mapping[str, float] = field(default_factory=dict)
     ignore_below: float = 0.0
+    helpers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shards(self) -> int:
@@ -125,6 +129,8 @@ class Plan:
         raw |= {"require": dict(require)} if require else {}
         below = raw.pop("ignore_below")
         raw |= {"ignore_below": below} if below else {}
+        helpers = raw.pop("helpers")
+        raw |= {"helpers": dict(helpers)} if helpers else {}
         return json.dumps(raw, indent=2, ensure_ascii=False)
 
     @classmethod
@@ -240,6 +246,7 @@ def make_plan(
         vetting=vetting,
         require=least,
         ignore_below=_ignored_below(run, ignore_below, start),
+        helpers=helping_runs(settled),
     )
     warn_of_missing(run, least, plan.label_counts(run.schema.labels) if least else {})
     if label_plan.mode == "given":

@@ -23,7 +23,7 @@ from synthgen.errors import RunError, UsageError
 from synthgen.generation.ensembling import check_member
 from synthgen.io.run import Run
 
-__all__ = ["AVERAGES", "check_sampling", "noise_levels", "sampling_denoiser", "settings_of"]
+__all__ = ["AVERAGES", "check_sampling", "helping_runs", "noise_levels", "sampling_denoiser", "settings_of"]
 
 AVERAGES = "averages"
 """In `sampling.ensemble`: the run's own other weight averages."""
@@ -44,10 +44,12 @@ def check_sampling(run: Run, sampling: SamplingConfig) -> None:
         if name not in known and not (name == KNOWN and run.denoiser().groups):
             hint = f"Its conditions are {', '.join(known)}." if known else "It has none."
             raise UsageError(f"sampling.guided names {name}, which is no condition of this run", hint=hint)
-    if sampling.autoguidance != 1 and "guide.safetensors" not in run.facts["files"]:
+    if sampling.guide:
+        check_member(run, Run.open(sampling.guide), role="cannot guide")
+    elif sampling.autoguidance != 1 and "guide.safetensors" not in run.facts["files"]:
         raise RunError(
             f"{run.path} holds no earlier snapshot to guide by",
-            hint="Train with ema.guide_at above 0, or leave it away.",
+            hint="Train with ema.guide_at above 0, or name a smaller run in sampling.guide.",
         )
     if sampling.threshold is not None and not run.facts.get("largest_value"):
         raise RunError(f"{run.path} does not say how large its values are, so it cannot threshold")
@@ -63,6 +65,13 @@ def check_sampling(run: Run, sampling: SamplingConfig) -> None:
         check_member(run, Run.open(member))
 
 
+def helping_runs(sampling: SamplingConfig) -> dict[str, str]:
+    """The other runs that answer when sampling: path -> fingerprint."""
+    paths = [member for member in sampling.ensemble if member != AVERAGES]
+    guide = [sampling.guide] if sampling.guide and sampling.autoguidance != 1 else []
+    return {path: Run.open(path).fingerprint for path in (*paths, *guide)}
+
+
 def sampling_denoiser(run: Run, sampling: SamplingConfig, device: torch.device) -> AnyDenoiser:
     """The denoiser that a sampler calls."""
     members = [run.denoiser()]
@@ -75,7 +84,8 @@ def sampling_denoiser(run: Run, sampling: SamplingConfig, device: torch.device) 
         names = sampling.guided or None
         denoiser = Guided(denoiser, sampling.guidance, interval, names=names, rescale=sampling.rescale)
     if sampling.autoguidance != 1:
-        guide = _knowing(run.guide(), device)
+        worse = Run.open(sampling.guide).denoiser() if sampling.guide else run.guide()
+        guide = _knowing(worse, device)
         denoiser = AutoGuided(denoiser, guide, sampling.autoguidance, interval, rescale=sampling.rescale)
     if sampling.threshold is not None:
         denoiser = Thresholded(denoiser, limit=float(run.facts["largest_value"]), quantile=sampling.threshold)

@@ -108,7 +108,7 @@ def _settled(source: Run, overrides: Mapping[str, Any]) -> RunConfig:
     budget = {} if tuning.samples or tuning.minutes else {"samples": int(source.facts["samples"])}
     sampling = {"sampler": "consistency", "steps": 2, "grid": "log", "sigma_min": tuning.middle, "guidance": 1.0}
     # What was set for many small steps does not carry over to two large ones.
-    cleared = {"guidance_interval": None, "autoguidance": 1.0, "rescale": 0.0, "ensemble": ()}
+    cleared = {"guidance_interval": None, "autoguidance": 1.0, "guide": "", "rescale": 0.0, "ensemble": ()}
     return resolve([merge(asked.model_dump(), {"distill": budget, "sampling": {**sampling, **cleared}})])
 
 

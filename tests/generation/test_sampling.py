@@ -52,6 +52,28 @@ def test_autoguidance_pushes_away_from_the_early_snapshot(tiny_run):
     torch.testing.assert_close(pushed, early + 2 * (plain - early))
 
 
+def test_a_smaller_run_can_guide(tiny_run, tiny_overrides, tmp_path):
+    overrides = {**tiny_overrides, "network": {**tiny_overrides.get("network", {}), "width": 8}}
+    overrides["train"] = {**overrides["train"], "samples": 64, "early_stop": False}
+    small = train(overrides, out=tmp_path / "small")
+    pushed = answers(tiny_run, autoguidance=2.0, guide=str(small.path))
+    torch.testing.assert_close(pushed, 2 * answers(tiny_run) - answers(small), atol=1e-4, rtol=1e-4)
+    plan = make_plan(tiny_run, n=8, sampling={"autoguidance": 2.0, "guide": str(small.path)})
+    assert plan.helpers == {str(small.path): small.fingerprint}
+    assert Plan.from_json(plan.to_json()) == plan
+    assert "helpers" not in make_plan(tiny_run, n=8).to_json()
+    other = train({**overrides, "data": {"path": _colours(tmp_path)}}, out=tmp_path / "other")
+    with pytest.raises(UsageError, match=r"other cannot guide .*other shape of the records"):
+        answers(tiny_run, autoguidance=2.0, guide=str(other.path))
+
+
+def _colours(folder):
+    """Ten classes of RGB images of the digits' size."""
+    images = np.random.default_rng(0).integers(0, 255, (200, 8, 8, 3), dtype=np.uint8)
+    np.savez(folder / "colours.npz", images=images, labels=np.arange(200) % 10)
+    return str(folder / "colours.npz")
+
+
 def test_the_snapshot_is_an_early_moment_of_the_same_training(tiny_run):
     guide, model = (load_tensors(tiny_run.path / name) for name in ("guide.safetensors", "model.safetensors"))
     assert guide.keys() == model.keys()
