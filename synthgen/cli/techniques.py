@@ -98,7 +98,7 @@ OFFERED: tuple[Offered, ...] = tuple(
              "ho2022guidance"),
             ("guidance interval", "sampling.guidance_interval=[0.2, 1.6]", "guidance at some noise levels only",
              "kynkaanniemi2024interval"),
-            ("autoguidance", "sampling.autoguidance=1.5", "away from an early snapshot or sampling.guide, a smaller run",
+            ("autoguidance", "sampling.autoguidance=1.5", "away from an early snapshot, or from sampling.guide, a run",
              "karras2024autoguidance"),
             ("guidance rescale", "sampling.rescale=0.7", "the deviation of the unguided estimate", "lin2024flawed"),
             ("dynamic thresholding", "sampling.threshold=0.995", "estimates kept within the data's range",
