@@ -173,8 +173,10 @@ def extend(
             )
         past, classes = sheet.series[0][None], sheet.labels(schema)
         clock = Clock.after(sheet.stamps(0), past.shape[2])
-        if start is not None or frequency is not None:
-            dated = sheet.stamps(0) is not None and not isinstance(clock.step, (int, float))
+        dated = sheet.stamps(0) is not None and not isinstance(clock.step, (int, float))
+        if frequency is not None and start is None and dated:
+            clock = clock.paced(frequency)
+        elif start is not None or frequency is not None:
             clock = Clock.starting(start, frequency, usual=clock.step if dated else _known_step(schema))
     if label is not None:
         classes = np.array([_class(schema, label)])

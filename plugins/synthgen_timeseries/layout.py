@@ -19,7 +19,7 @@ from synthgen_timeseries.dates import parsed_stamps, reading
 from synthgen_timeseries.roles import Roles, roles_of, steps_among
 from synthgen_timeseries.table import Table
 from synthgen_timeseries.times import intervals, rhythm_notes, sampling_of, times_of, wants_intervals
-from synthgen_timeseries.windows import cut_each, cut_one
+from synthgen_timeseries.windows import LONG_GAP, cut_each, cut_one
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -241,6 +241,7 @@ def _one(table: Table, roles: Roles, options: DataConfig) -> Collection:
     values, channels = channel_columns(table, roles.values)
     extra: dict[str, Any] = {}
     notes = _notes(table, roles, f"channels {_named(roles.values)}")
+    borders: list[int] = []
     if roles.time:
         times = times_of(table, roles.time)
         order = np.argsort(times, kind="stable")
@@ -263,6 +264,7 @@ def _one(table: Table, roles: Roles, options: DataConfig) -> Collection:
             notes.append(
                 f"{odd:,} of {len(gaps):,} time steps are longer or shorter than the usual {extra['sampling']}"
             )
+            borders = (np.flatnonzero(gaps > LONG_GAP * np.median(gaps)) + 1).tolist()
     for channel, row in zip(channels, values, strict=True):
         if np.isnan(row).all():
             raise DataError(
@@ -270,7 +272,7 @@ def _one(table: Table, roles: Roles, options: DataConfig) -> Collection:
                 hint="Leave it out by naming the others with data.value_columns.",
             )
     empty = Collection([], channels, notes=notes, extra=extra)
-    return cut_one(values, empty, options, where=str(table.path))
+    return cut_one(values, empty, options, where=str(table.path), gaps=borders)
 
 
 def _label_column(roles: Roles) -> str:

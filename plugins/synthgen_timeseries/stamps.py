@@ -90,6 +90,17 @@ class Clock:
                 f"not a date and a frequency: {start}, {frequency}", hint="For example --start 2024-01-01 --freq h"
             ) from error
 
+    def paced(self, frequency: str) -> Clock:
+        """Goes on from the last stamp at another rhythm.
+
+        Raises:
+            UsageError: no frequency that pandas knows.
+        """
+        try:
+            return Clock(self._last, pd.tseries.frequencies.to_offset(frequency))
+        except ValueError as error:
+            raise UsageError(f"not a frequency: {frequency}", hint="For example --freq h, D or 15min.") from error
+
     def take(self, count: int) -> Any:
         """The next stamps."""
         made = list(self._walk(count))

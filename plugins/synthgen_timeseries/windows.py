@@ -12,20 +12,30 @@ from synthgen.errors import DataError
 from synthgen_timeseries.collection import Collection
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from synthgen.config import DataConfig
 
-__all__ = ["cut_each", "cut_one"]
+__all__ = ["LONG_GAP", "cut_each", "cut_one"]
 
 DEFAULT_WINDOW = 24
+LONG_GAP = 10
+"""A step so many times longer than the usual one is a gap."""
 _TRAIN_SHARE = 0.7
 _BLOCK_WINDOWS = 10  # a block is at least this many windows long
 _MOST_BLOCKS = 20
 
 
 def cut_one(
-    values: NDArray[np.float64], collection: Collection, options: DataConfig, *, where: str, unit: str = "steps"
+    values: NDArray[np.float64],
+    collection: Collection,
+    options: DataConfig,
+    *,
+    where: str,
+    unit: str = "steps",
+    gaps: Sequence[int] = (),
 ) -> Collection:
     """One long series as windows, split in time.
 
@@ -39,6 +49,7 @@ def cut_one(
         options: `window` and `stride`.
         where: for messages.
         unit: what one step is, for the notes.
+        gaps: steps that come long after the step before them. No window crosses one, unless most would have to go.
 
     Raises:
         DataError: too short for the window.
@@ -53,17 +64,16 @@ def cut_one(
             f"{where}: {steps:,} steps are too few for windows of {window}",
             hint="Choose a smaller data.window, or name the id column if the table holds several series.",
         )
-    starts: list[int] = []
-    splits: list[str] = []
-    groups: list[int] = []
-    for name, start, end in parts:
-        blocks = int(np.clip((end - start) // (_BLOCK_WINDOWS * window), 1, _MOST_BLOCKS))
-        edges = np.linspace(start, end, blocks + 1).astype(int)
-        for first, last in pairwise(edges):
-            inside = range(int(first), int(last) - window + 1, stride)
-            starts.extend(inside)
-            splits.extend([name] * len(inside))
-            groups.extend([len(groups)] * len(inside))
+    windows = _windows(parts, window, stride, ())
+    broken = _windows(parts, window, stride, gaps) if gaps else windows
+    said = []
+    if gaps and 2 * len(broken) < len(windows):
+        said = [f"windows run across {len(gaps):,} gaps in time: too few would be left between them"]
+    elif gaps:
+        said = [f"no window runs across the {len(gaps):,} gaps in time of more than {LONG_GAP} usual steps"]
+        windows = broken
+    starts = [start for start, _, _ in windows]
+    splits = [name for _, name, _ in windows]
     possible = (steps - window) // stride + 1
     chosen = "" if options.window else " (data.window is unset)"
     notes = [
@@ -76,11 +86,27 @@ def cut_one(
         collection,
         series=[values[:, start : start + window] for start in starts],
         label=None,
-        groups=np.array(groups),
+        groups=np.array([group for _, _, group in windows]),
         split=np.array(splits),
         names=[f"window at step {start}" for start in starts],
-        notes=[*collection.notes, *notes],
+        notes=[*collection.notes, *notes, *said],
     )
+
+
+def _windows(
+    parts: Sequence[tuple[str, int, int]], window: int, stride: int, gaps: Sequence[int]
+) -> list[tuple[int, str, int]]:
+    """Start, split and block of each window."""
+    found: list[tuple[int, str, int]] = []
+    block = 0
+    for name, start, end in parts:
+        blocks = int(np.clip((end - start) // (_BLOCK_WINDOWS * window), 1, _MOST_BLOCKS))
+        for first, last in pairwise(np.linspace(start, end, blocks + 1).astype(int).tolist()):
+            borders = [first, *(gap for gap in gaps if first < gap < last), last]
+            for left, right in pairwise(borders):
+                found += [(begin, name, block) for begin in range(left, right - window + 1, stride)]
+            block += 1
+    return found
 
 
 def cut_each(collection: Collection, options: DataConfig) -> Collection:

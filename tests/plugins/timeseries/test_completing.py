@@ -125,6 +125,8 @@ def test_a_long_series_keeps_its_rhythm_and_is_the_start_of_a_longer_one(run, tm
     assert main(["extend", str(_written(past, tmp_path)), "--n", "50", "--run", str(run.path), "-o", "on.parquet"]) == 0
     on = pd.read_parquet("on.parquet")
     assert on["ds"].iloc[0] == past["ds"].iloc[-1] + pd.Timedelta(hours=1)
+    daily = synthgen.extend(past, run=run, length=3, frequency="D").table
+    assert daily["ds"].tolist() == [past["ds"].iloc[-1] + pd.Timedelta(days=k) for k in (1, 2, 3)]
     assert abs(on["value"].iloc[0] - np.sin(np.arcsin(np.clip(past["value"].iloc[-1], -1, 1)))) < 1.5
 
 

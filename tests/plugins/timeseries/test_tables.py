@@ -248,3 +248,17 @@ def test_stamps_that_come_twice_are_refused_where_series_are_completed_too(tmp_p
     frame.drop(columns="id").to_csv(path, index=False)
     with pytest.raises(DataError, match="appears twice"):
         Sheet.open(path, source.schema, DataConfig())
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_windows_of_one_long_series_do_not_cross_long_gaps_unless_hardly_any_would_be_left(tmp_path, across):
+    hours = np.arange(600)
+    pause = hours // (7 if across else 150) * 200  # a long pause after every 7 or 150 steps
+    stamps = pd.Timestamp("2024-01-01") + pd.to_timedelta(hours + pause, unit="h")
+    pd.DataFrame({"ds": stamps, "y": hours.astype(float)}).to_csv(tmp_path / "one.csv", index=False)
+    source, records = _read(tmp_path / "one.csv", window=12, stride=1)
+    pauses = np.array([len(set(window.tolist())) > 1 for window in records["values"][:, 0] // (7 if across else 150)])
+    assert pauses.any() == across
+    notes = " ".join(source.notes)
+    assert ("no window runs across the 3 gaps in time of more than 10 usual steps" in notes) != across
+    assert ("windows run across 85 gaps in time: too few would be left between them" in notes) == across
