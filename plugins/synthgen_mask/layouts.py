@@ -64,13 +64,25 @@ def _read_folders(path: Path, options: DataConfig, table: ClassTable | None) -> 
     found = [match_files(part, options.mask_suffix) for part in parts]
     rows: list[dict[str, str]] = []
     for part, files in zip(parts, found, strict=True):
-        metadata = read_metadata(part)
-        rows += [metadata.get(image.stem, {}) for image in files.images]
+        rows += read_metadata(part, files.images)
     splits = [str(part.split) for part, files in zip(parts, found, strict=True) for _ in files.images]
     inner = find_class_table(parts[0].folder)
+    inside = {
+        name
+        for part, files in zip(parts, found, strict=True)
+        for name in (image.relative_to(part.images).parts[0] for image in files.images if image.parent != part.images)
+    }
+    notes = []
+    if len(inside) > 1 and not any(rows):
+        shown = ", ".join(sorted(inside)[:3]) + (", ..." if len(inside) > 3 else "")
+        notes.append(
+            f"the images lie in {len(inside)} folders ({shown}), which are not taken as labels: metadata.csv with the "
+            "columns file_name and label says them"
+        )
     return Found(
         FilePairs([f for p in found for f in p.images], [f for p in found for f in p.masks]),
         metadata=rows,
         split=official(splits),
         table=read_class_table(inner) if inner is not None else table,
+        notes=notes,
     )

@@ -113,8 +113,7 @@ def read_voc(path: Path) -> Found:
         inside_of(path, [images[stem] for stem in stems]), inside_of(path, [masks[stem] for stem in stems])
     )
     split = official([chosen[stem] for stem in stems])
-    known = read_metadata(Part(path, path / "JPEGImages", path / "SegmentationClass"))
-    rows = [known.get(stem, {}) for stem in stems]
+    rows = read_metadata(Part(path, path / "JPEGImages", path / "SegmentationClass"), pairs.images)
     notes = [f"a VOC tree: {', '.join(each.name for each in lists)} of {'/'.join(_LISTS)}"]
     if split is not None:
         notes[0] += "; val and test are held out"

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 import numpy as np
@@ -295,8 +295,11 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     return found
 
 
-def read_metadata(part: Part) -> dict[str, dict[str, str]]:
-    """Rows of `metadata.csv` or `metadata.jsonl` by image name without ending; empty where there is no such file.
+def read_metadata(part: Part, images: Sequence[Path]) -> list[dict[str, str]]:
+    """The row of each image in `metadata.csv` or `metadata.jsonl`; empty rows where there is no such file or line.
+
+    A `file_name` is relative to the data set or to its images, its ending does not matter, and a bare name is enough
+    where only one image has it.
 
     Raises:
         DataError: the file cannot be read, or has no column `file_name`.
@@ -304,16 +307,28 @@ def read_metadata(part: Part) -> dict[str, dict[str, str]]:
     candidates = [folder / name for folder in (part.folder, part.images) for name in ("metadata.jsonl", "metadata.csv")]
     path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if path is None:
-        return {}
+        return [{} for _ in images]
     try:
         text = path.read_text(encoding="utf-8-sig")
         if path.suffix == ".jsonl":
             rows = [json.loads(line) for line in text.splitlines() if line.strip()]
         else:
             rows = list(csv.DictReader(text.splitlines()))
-        named = [(Path(str(row["file_name"])).stem, row) for row in rows]
+        named = {_plain(str(row["file_name"])): {str(key): str(value) for key, value in row.items()} for row in rows}
     except KeyError as error:
         raise DataError(f"{path} has no column file_name") from error
     except (OSError, ValueError, RecursionError, TypeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
-    return {stem: {str(key): str(value) for key, value in row.items()} for stem, row in named}
+    stems = Counter(image.stem for image in images)
+    bare = {PurePosixPath(name).name: row for name, row in named.items()}
+
+    def row_of(image: Path) -> dict[str, str]:
+        names = [_plain(image.relative_to(folder).as_posix()) for folder in (part.folder, part.images)]
+        known = next((named[name] for name in names if name in named), None)
+        return known or (bare.get(image.stem, {}) if stems[image.stem] == 1 else {})
+
+    return [row_of(image) for image in images]
+
+
+def _plain(name: str) -> str:
+    return PurePosixPath(name.replace("\\", "/")).with_suffix("").as_posix()

@@ -238,6 +238,18 @@ def test_a_photo_that_is_stored_turned_is_set_upright_where_its_mask_is(tmp_path
     assert not any("turned" in note for note in source.notes)
 
 
+def test_folders_of_images_are_no_labels_and_it_is_said(tmp_path):
+    for kind in ("cat", "dog"):
+        _save(tmp_path / "images" / kind / "1.png", _grey(50))
+        _save(tmp_path / "masks" / kind / "1.png", np.eye(8, dtype=np.uint8))
+    source = _open(tmp_path)
+    assert source.schema.labels == ()
+    assert any("lie in 2 folders (cat, dog), which are not taken as labels" in note for note in source.notes)
+    (tmp_path / "metadata.csv").write_text("file_name,label\nimages/cat/1.png,b\ndog/1.jpg,a\n")
+    source = _open(tmp_path)
+    assert [source.schema.labels[number] for number in source.labels] == ["b", "a"]
+
+
 def test_masks_of_one_class_of_several_are_said(folder, striped):
     source = _open(folder(striped((0,)), table="id,name\n0,ground\n1,car\n"))
     assert any("WARNING: the masks show one of 2 classes only; pixels by id: 0: 240" in note for note in source.notes)
