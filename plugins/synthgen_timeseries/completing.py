@@ -128,7 +128,8 @@ def _long(sheet: Sheet, index: int, draws: NDArray[np.float64], quantiles: Seque
     if quantiles:
         draws = np.quantile(draws, list(quantiles), axis=0)
     kind, which = ("quantile", np.asarray(quantiles)) if quantiles else ("sample", np.arange(len(draws)))
-    ds = Clock.after(sheet.stamps(index), sheet.series[index].shape[1]).take(draws.shape[2])
+    clock = Clock.after(sheet.stamps(index), sheet.series[index].shape[1], sheet.first_is_day)
+    ds = clock.take(draws.shape[2])
     number, channel, step = (axis.ravel() for axis in np.indices(draws.shape))
     columns: dict[str, Any] = {"unique_id": sheet.names[index], "ds": ds[step]}
     if len(sheet.channels) > 1:
@@ -172,7 +173,7 @@ def extend(
                 hint="Leave one series in the table, or use synthgen forecast for all.",
             )
         past, classes = sheet.series[0][None], sheet.labels(schema)
-        clock = Clock.after(sheet.stamps(0), past.shape[2])
+        clock = Clock.after(sheet.stamps(0), past.shape[2], sheet.first_is_day)
         dated = sheet.stamps(0) is not None and not isinstance(clock.step, (int, float))
         if frequency is not None and start is None and dated:
             clock = clock.paced(frequency)

@@ -14,8 +14,10 @@ from typing import Any, Literal, cast
 import pandas as pd
 from pandas.tseries.api import guess_datetime_format
 
-__all__ = ["local_stamps", "parsed_stamps", "reading"]
+__all__ = ["DATES", "day_first", "local_stamps", "parsed_stamps", "reading"]
 
+DATES = "dates"
+"""In `Schema.extra`: `day` where the dates of the training data begin with it."""
 _NUMBERS = r"^\s*(\d{1,2})([./-])(\d{1,2})\2\d{2,4}"
 _OFFSET = re.compile(r"(?:(Z)|([+-])(\d{2}):?(\d{2})?)\s*$")
 
@@ -37,19 +39,27 @@ def reading(cells: pd.Series) -> Literal["", "day", "month", "either"]:
     return "either" if back[0] == back[1] else "day" if back[1] < back[0] else "month"
 
 
-def parsed_stamps(cells: pd.Series) -> pd.Series[Any]:
-    """The stamps of a column in UTC; NaT where a cell is no time."""
+def day_first(cells: pd.Series, *, otherwise: bool = False) -> bool:
+    """Whether the dates of a column begin with the day; `otherwise` where it could be either."""
+    found = reading(cells)
+    return otherwise if found == "either" else found == "day"
+
+
+def parsed_stamps(cells: pd.Series, first_is_day: bool | None = None) -> pd.Series[Any]:
+    """The stamps of a column in UTC; NaT where a cell is no time. Of a part of a column, say how the whole is read."""
     if pd.api.types.is_datetime64_any_dtype(cells.dtype):
         return pd.to_datetime(cells, utc=True)
     parsed = pd.to_datetime(cells, errors="coerce", utc=True, format="ISO8601")
-    return _mixed(cells, reading(cells) == "day") if parsed.isna().any() else parsed
+    if not parsed.isna().any():
+        return parsed
+    return _mixed(cells, day_first(cells) if first_is_day is None else first_is_day)
 
 
-def local_stamps(cells: pd.Series) -> pd.Series[Any]:
-    """The stamps of a column as its clock shows them: without a zone, or at the offset from UTC of the last one."""
+def local_stamps(cells: pd.Series, first_is_day: bool | None = None) -> pd.Series[Any]:
+    """The same as the column's clock shows them: without a zone, or at the offset from UTC of the last one."""
     if pd.api.types.is_datetime64_any_dtype(cells.dtype):
         return cells
-    parsed = parsed_stamps(cells)
+    parsed = parsed_stamps(cells, first_is_day)
     offset = _OFFSET.search(str(cells.iloc[-1])) if len(cells) and ":" in str(cells.iloc[-1]) else None
     if offset is None:
         return cast("pd.Series[Any]", parsed.dt.tz_localize(None))

@@ -15,7 +15,7 @@ from synthgen.errors import DataError
 from synthgen_timeseries.collection import Collection, channels_named, label_name
 from synthgen_timeseries.columns import category, channel_columns, with_categories
 from synthgen_timeseries.constants import cells_of, constant_cells, with_guessed
-from synthgen_timeseries.dates import parsed_stamps, reading
+from synthgen_timeseries.dates import DATES, day_first, parsed_stamps, reading
 from synthgen_timeseries.roles import Roles, roles_of, steps_among
 from synthgen_timeseries.table import Table
 from synthgen_timeseries.times import intervals, rhythm_notes, sampling_of, times_of, wants_intervals
@@ -195,7 +195,7 @@ def _long(table: Table, roles: Roles, options: DataConfig) -> Collection:
     hints: list[str] = []
     if times is not None:
         parts = np.split(times[order], cuts)
-        extra["sampling"] = sampling_of(parts[0])
+        extra |= {"sampling": sampling_of(parts[0]), **_dates(table, roles.time)}
         if wants_intervals(parts, options):
             series, channels, facts = intervals(series, channels, parts)
             extra |= facts
@@ -229,6 +229,11 @@ def _long(table: Table, roles: Roles, options: DataConfig) -> Collection:
     )
 
 
+def _dates(table: Table, column: str) -> dict[str, Any]:
+    """What `Schema.extra` is told of how dates are written, so that other files of the run are read alike."""
+    return {DATES: "day"} if day_first(table.frame[column]) else {}
+
+
 def _label_hint(name: str, cells: Sequence[Any]) -> str:
     """What to say of a fact of the series that has few values, each several times; "" of others."""
     counts = pd.Series(list(cells)).value_counts()
@@ -253,7 +258,7 @@ def _one(table: Table, roles: Roles, options: DataConfig) -> Collection:
                 hint="If the table holds several series, name the column that tells them apart with --id-column.",
             )
         values, times = values[:, order], times[order]
-        extra["sampling"] = sampling_of(times)
+        extra |= {"sampling": sampling_of(times), **_dates(table, roles.time)}
         gaps = np.diff(times)
         odd = int((gaps != np.median(gaps)).sum())
         if wants_intervals([times], options):

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from synthgen.api import Timelines
 from synthgen.errors import DataError, UsageError
-from synthgen_timeseries.dates import parsed_stamps
+from synthgen_timeseries.dates import DATES, day_first, parsed_stamps
 from synthgen_timeseries.readers import series_in
 from synthgen_timeseries.roles import Roles, is_step_name, roles_of, steps_among
 from synthgen_timeseries.table import Table, begins_with_mark, decimal_mark, read_csv, read_parquet, separator
@@ -65,6 +65,7 @@ class Sheet:
         names: of the series.
         series: `(C, T_i)` each; NaN is missing.
         rows: positions in the table of the steps of each series, in order of time, or the one row of each series.
+        first_is_day: whether dates such as 05/04/2024 begin with the day; like the run's data where they may do either.
     """
 
     table: Table
@@ -74,6 +75,7 @@ class Sheet:
     names: tuple[str, ...]
     series: tuple[NDArray[np.float64], ...]
     rows: tuple[NDArray[np.int64], ...]
+    first_is_day: bool = False
 
     @classmethod
     def open(cls, data: Path | str | pd.DataFrame, schema: Schema, options: DataConfig) -> Self:
@@ -108,7 +110,10 @@ class Sheet:
             return cls._nested(table, roles, channels)
         if wide:
             return cls._wide(table, replace(roles, values=steps_among(roles) or roles.values), channels)
-        return cls._steps(table, roles, channels)
+        first_is_day = bool(roles.time) and day_first(
+            table.frame[roles.time], otherwise=schema.extra.get(DATES) == "day"
+        )
+        return cls._steps(table, roles, channels, first_is_day)
 
     @classmethod
     def _nested(cls, table: Table, roles: Roles, channels: tuple[str, ...]) -> Self:
@@ -129,7 +134,7 @@ class Sheet:
         return cls(table, "wide", roles, channels, _names(table, roles, len(values)), tuple(values[:, None]), rows)
 
     @classmethod
-    def _steps(cls, table: Table, roles: Roles, channels: tuple[str, ...]) -> Self:
+    def _steps(cls, table: Table, roles: Roles, channels: tuple[str, ...], first_is_day: bool) -> Self:
         values = np.stack([table.numbers(name) for name in channels])
         several = bool(roles.identity) and bool(table.frame[roles.identity].duplicated().any())
         code = np.zeros(values.shape[1], dtype=np.int64)
@@ -139,14 +144,14 @@ class Sheet:
             names = tuple(str(name) for name in found)
         order = np.argsort(code, kind="stable")
         if roles.time:
-            stamps = _order(table, roles.time)
+            stamps = _order(table, roles.time, first_is_day)
             order = np.lexsort((stamps, code))
             again = np.flatnonzero((np.diff(code[order]) == 0) & (stamps[order][1:] == stamps[order][:-1]))
             if again.size:
                 raise _twice(table, roles, int(order[again[0] + 1]), several=several)
         rows = tuple(np.split(order, np.flatnonzero(np.diff(code[order])) + 1))
         series = tuple(values[:, row] for row in rows)
-        return cls(table, "long" if several else "one", roles, channels, names, series, rows)
+        return cls(table, "long" if several else "one", roles, channels, names, series, rows, first_is_day)
 
     def labels(self, schema: Schema) -> NDArray[np.int64]:
         """Each series' class as an index into the run's labels; -1 where the table does not say or it is another."""
@@ -302,7 +307,7 @@ def _names(table: Table, roles: Roles, count: int) -> tuple[str, ...]:
     return tuple(str(row) for row in range(count))
 
 
-def _order(table: Table, column: str) -> NDArray[np.float64]:
+def _order(table: Table, column: str, first_is_day: bool) -> NDArray[np.float64]:
     """Time stamps as numbers that order the rows.
 
     Raises:
@@ -312,7 +317,7 @@ def _order(table: Table, column: str) -> NDArray[np.float64]:
     numbers = pd.to_numeric(cells, errors="coerce") if not pd.api.types.is_datetime64_any_dtype(cells.dtype) else None
     if numbers is not None and numbers.notna().all():
         return np.asarray(numbers.to_numpy(dtype=np.float64))
-    parsed = parsed_stamps(cells)
+    parsed = parsed_stamps(cells, first_is_day)
     bad = np.flatnonzero(parsed.isna())
     if bad.size:
         raise DataError(f"{table.place(int(bad[0]))}, column {column}: {str(cells.iloc[bad[0]])!r} is not a time")

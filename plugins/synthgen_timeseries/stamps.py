@@ -35,8 +35,13 @@ class Clock:
         self._step = step
 
     @classmethod
-    def after(cls, cells: pd.Series | None, steps: int) -> Clock:
+    def after(cls, cells: pd.Series | None, steps: int, first_is_day: bool | None = None) -> Clock:
         """Goes on from a column of stamps in order; without one, from the number of steps.
+
+        Args:
+            cells: of one series.
+            steps: its length.
+            first_is_day: how the dates of the whole table are read; None: as these cells say.
 
         Raises:
             DataError: a cell that is no time.
@@ -48,7 +53,7 @@ class Clock:
             step = np.median(np.diff(numbers)) if len(numbers) > 1 else 1
             whole = pd.api.types.is_integer_dtype(cells.dtype) and float(step).is_integer()
             return cls(numbers[-1], int(step) if whole else float(step))
-        parsed = local_stamps(cells)
+        parsed = local_stamps(cells, first_is_day)
         bad = np.flatnonzero(parsed.isna())
         if bad.size:
             raise DataError(f"column {cells.name}: {str(cells.iloc[bad[0]])!r} is not a time")

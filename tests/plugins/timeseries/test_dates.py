@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 from synthgen_timeseries.dates import parsed_stamps, reading
 from synthgen_timeseries.readers import CsvReader
+from synthgen_timeseries.sheet import Sheet
 from synthgen_timeseries.stamps import Clock
 from synthgen_timeseries.times import rhythm_notes
 
@@ -75,3 +78,25 @@ def test_gaps_and_rates_of_many_series_are_counted():
     rates, gaps = rhythm_notes([np.delete(hours, 5), hours, days])
     assert "3600 s (2 series), 86400 s (1 series)" in rates
     assert gaps.startswith("1 of 64 time steps")
+
+
+def test_other_files_of_a_run_are_read_as_its_own_where_they_could_be_either(tmp_path):
+    path = tmp_path / "uk.csv"
+    pd.DataFrame({"id": "a", "date": DAYS.strftime("%d/%m/%Y"), "x": np.arange(24.0) / 8}).to_csv(path, index=False)
+    schema = CsvReader().read(path, DataConfig()).schema
+    assert schema.extra["dates"] == "day"
+    few = pd.DataFrame({"date": ["01/04/2024", "02/04/2024", "03/04/2024"], "x": [1.0, 2.0, 3.0]})
+    sheet = Sheet.open(few, schema, DataConfig())
+    assert Clock.after(sheet.stamps(0), 3, sheet.first_is_day).take(1).tolist() == [pd.Timestamp("2024-04-04")]
+    unknown = Sheet.open(few, dataclasses.replace(schema, extra={}), DataConfig())
+    assert not unknown.first_is_day
+
+
+def test_each_series_is_read_as_its_whole_column(tmp_path):
+    dates = ["01/04/2024", "02/04/2024", "03/04/2024", "18/04/2024", "19/04/2024", "20/04/2024"]
+    table = pd.DataFrame({"id": list("aaabbb"), "date": dates, "x": np.arange(6.0) / 8})
+    table.to_csv(tmp_path / "uk.csv", index=False)
+    schema = dataclasses.replace(CsvReader().read(tmp_path / "uk.csv", DataConfig()).schema, extra={})
+    sheet = Sheet.open(table, schema, DataConfig(id_column="id"))
+    ends = [Clock.after(sheet.stamps(k), 3, sheet.first_is_day).take(1)[0] for k in range(2)]
+    assert ends == [pd.Timestamp("2024-04-04"), pd.Timestamp("2024-04-21")]
