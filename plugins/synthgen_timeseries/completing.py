@@ -31,7 +31,7 @@ def impute(data: Path | str | pd.DataFrame, filler: Filler, *, samples: int, qua
     Raises:
         DataError: no table of the run's channels.
     """
-    sheet = Sheet.open(data, filler.schema, filler.data)
+    sheet = Sheet.open(data, filler.schema, filler.data, named=filler.named)
     drawn = fill_gaps(filler, sheet.series, sheet.labels(filler.schema), samples=samples)
     whole = np.array([channel.kind == "integer" for channel in filler.schema.channels])
     middle = [np.median(one, axis=0) if samples > 1 else one[0] for one in drawn]
@@ -81,7 +81,7 @@ def forecast(
     Raises:
         DataError: no table of the run's channels, or a series without any value.
     """
-    sheet = Sheet.open(data, filler.schema, filler.data)
+    sheet = Sheet.open(data, filler.schema, filler.data, named=filler.named)
     steps, label = filler.schema.shape[1], sheet.labels(filler.schema)
     for name, one in zip(sheet.names, sheet.series, strict=True):
         if np.isnan(one[:, -steps:]).all():
@@ -166,7 +166,7 @@ def extend(
     if data is None:
         clock = Clock.starting(start, frequency, usual=_known_step(schema))
     else:
-        sheet = Sheet.open(data, schema, filler.data)
+        sheet = Sheet.open(data, schema, filler.data, named=filler.named)
         if len(sheet.series) != 1:
             raise UsageError(
                 f"{sheet.table.path} holds {len(sheet.series):,} series, and one is extended",

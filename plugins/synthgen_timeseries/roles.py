@@ -16,7 +16,7 @@ from synthgen_timeseries.table import Table
 if TYPE_CHECKING:
     from synthgen.config import DataConfig
 
-__all__ = ["Roles", "is_numeric", "is_step_name", "roles_of", "steps_among"]
+__all__ = ["Roles", "is_numeric", "is_step_name", "require_column", "roles_of", "steps_among"]
 
 _IDS = ("unique_id", "series_id", "item_id", "case_id", "sample_id", "id", "series", "sample", "case", "recording")
 _ID_LIKE = re.compile(r".*[ _-]id|.*[a-z]I[dD]|.*[A-Z]{2}ID", re.DOTALL)
@@ -65,7 +65,7 @@ def roles_of(table: Table, options: DataConfig) -> Roles:
     """
     asked = (options.id_column, options.time_column, options.label_column, options.group_column)
     for name in (*(name for name in asked if name), *options.value_columns, *options.attributes):
-        _check(table, name)
+        require_column(table, name)
     channels = [channel.name for channel in table.channels]
     attributes = options.attributes or tuple(each.name for each in table.attributes if each.name in table.columns)
     taken = {name for name in (*asked, *options.value_columns, *attributes) if name}
@@ -101,7 +101,12 @@ def roles_of(table: Table, options: DataConfig) -> Roles:
     return Roles(identity, time, label, options.group_column or "", values, ignored, attributes)
 
 
-def _check(table: Table, name: str) -> None:
+def require_column(table: Table, name: str) -> None:
+    """Complain about a column that was named and that is not there.
+
+    Raises:
+        DataError: with the columns that there are and the closest name.
+    """
     if name in table.columns:
         return
     close = difflib.get_close_matches(name, table.columns, n=1, cutoff=0.5)

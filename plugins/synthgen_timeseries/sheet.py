@@ -18,7 +18,7 @@ from synthgen.api import Timelines
 from synthgen.errors import DataError, UsageError
 from synthgen_timeseries.dates import DATES, day_first, parsed_stamps
 from synthgen_timeseries.readers import series_in
-from synthgen_timeseries.roles import Roles, is_step_name, roles_of, steps_among
+from synthgen_timeseries.roles import Roles, is_step_name, require_column, roles_of, steps_among
 from synthgen_timeseries.table import Table, begins_with_mark, decimal_mark, read_csv, read_parquet, separator
 
 if TYPE_CHECKING:
@@ -78,7 +78,9 @@ class Sheet:
     first_is_day: bool = False
 
     @classmethod
-    def open(cls, data: Path | str | pd.DataFrame, schema: Schema, options: DataConfig) -> Self:
+    def open(
+        cls, data: Path | str | pd.DataFrame, schema: Schema, options: DataConfig, *, named: Sequence[str] = ()
+    ) -> Self:
         """Read a CSV or Parquet file or one of the archives' formats, or take a frame.
 
         Args:
@@ -86,6 +88,7 @@ class Sheet:
                 beside them, without the steps at the end that have no value.
             schema: of the run; its channels are looked for by name.
             options: how the run's data was read; columns that this table lacks are guessed.
+            named: keys of the options that are meant for this table.
 
         Raises:
             DataError: not a table, or without the run's channels.
@@ -94,6 +97,8 @@ class Sheet:
         only_numbers(schema)
         table = _table(data, options)
         channels = tuple(channel.name for channel in schema.channels)
+        for key in named:
+            require_column(table, getattr(options, key))
         kept: dict[str, object] = {
             name: value if (value := getattr(options, name)) in table.columns else None for name in _NAMED
         }

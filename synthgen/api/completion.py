@@ -23,7 +23,9 @@ class Filler(Protocol):
     schema: Schema
     codec: Codec
     data: DataConfig
-    """How the training data was read."""
+    """How the training data was read, and what the user says of this table."""
+    named: Sequence[str]
+    """Keys of `data` that the user set for this table: columns that have to be there."""
 
     def __call__(
         self,

@@ -12,7 +12,14 @@ import typer
 
 from synthgen.cli.completion_options import MethodOption, OutFileOption, place_of, say_notes
 from synthgen.cli.console import Console, reporting
-from synthgen.cli.shared_options import ForceOption, RunOption, SeedOption, StepsOption
+from synthgen.cli.shared_options import (
+    ForceOption,
+    IdColumnOption,
+    RunOption,
+    SeedOption,
+    StepsOption,
+    TimeColumnOption,
+)
 
 __all__ = ["extend"]
 
@@ -33,6 +40,8 @@ def extend(
         str | None, typer.Option("--freq", metavar="F", help="Between stamps, as pandas says: h, D, 15min.")
     ] = None,
     method: MethodOption = "auto",
+    id_column: IdColumnOption = None,
+    time_column: TimeColumnOption = None,
     steps: StepsOption = None,
     seed: SeedOption = 0,
     force: ForceOption = False,
@@ -57,6 +66,8 @@ def extend(
             method=method,
             steps=steps,
             seed=seed,
+            id_column=id_column,
+            time_column=time_column,
             progress=progress,
         )
     console.result(f"{length:,} steps in {facts['windows']:,} windows: {path}", {"out": path, **facts})

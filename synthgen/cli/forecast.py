@@ -11,7 +11,14 @@ import typer
 
 from synthgen.cli.completion_options import FileArgument, MethodOption, OutFileOption, place_of, say_notes, shares
 from synthgen.cli.console import Console, reporting
-from synthgen.cli.shared_options import ForceOption, RunOption, SeedOption, StepsOption
+from synthgen.cli.shared_options import (
+    ForceOption,
+    IdColumnOption,
+    RunOption,
+    SeedOption,
+    StepsOption,
+    TimeColumnOption,
+)
 
 __all__ = ["forecast"]
 
@@ -32,6 +39,8 @@ def forecast(
         typer.Option("--quantiles", metavar="Q,...", help="Write these quantiles, such as 0.1,0.5,0.9, for the draws."),
     ] = None,
     method: MethodOption = "auto",
+    id_column: IdColumnOption = None,
+    time_column: TimeColumnOption = None,
     steps: StepsOption = None,
     seed: SeedOption = 0,
     force: ForceOption = False,
@@ -55,6 +64,8 @@ def forecast(
             method=method,
             steps=steps,
             seed=seed,
+            id_column=id_column,
+            time_column=time_column,
             progress=progress,
         )
     written = write_completion(found, path)

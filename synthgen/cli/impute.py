@@ -12,7 +12,14 @@ import typer
 
 from synthgen.cli.completion_options import FileArgument, MethodOption, OutFileOption, place_of, say_notes, shares
 from synthgen.cli.console import Console, reporting
-from synthgen.cli.shared_options import ForceOption, RunOption, SeedOption, StepsOption
+from synthgen.cli.shared_options import (
+    ForceOption,
+    IdColumnOption,
+    RunOption,
+    SeedOption,
+    StepsOption,
+    TimeColumnOption,
+)
 
 __all__ = ["impute"]
 
@@ -31,6 +38,8 @@ def impute(
         str, typer.Option("--quantiles", metavar="Q,...", help="Of the draws, with more than one.")
     ] = "0.05,0.5,0.95",
     method: MethodOption = "auto",
+    id_column: IdColumnOption = None,
+    time_column: TimeColumnOption = None,
     steps: StepsOption = None,
     seed: SeedOption = 0,
     force: ForceOption = False,
@@ -54,6 +63,8 @@ def impute(
             method=method,
             steps=steps,
             seed=seed,
+            id_column=id_column,
+            time_column=time_column,
             progress=progress,
         )
     written = write_completion(found, path)

@@ -41,6 +41,8 @@ def impute(
     method: Method = "auto",
     steps: int | None = None,
     seed: int = 0,
+    id_column: str | None = None,
+    time_column: str | None = None,
     progress: Progress | None = None,
 ) -> Completion:
     """A table with its missing values filled, in its own layout, with a column that names what was filled.
@@ -54,6 +56,7 @@ def impute(
         method: `auto`, `context`, `guided` or `replaced`, see `synthgen.generation.imputing`.
         steps: network evaluations a window.
         seed: the same seed gives the same table.
+        id_column, time_column: of the table, where they are called otherwise than in the run's data and not guessed.
         progress: called with `{"kind", "done", "seconds"}` after each call of the model.
 
     Raises:
@@ -61,7 +64,8 @@ def impute(
         DataError: not a table of the run's channels.
     """
     _check(samples, quantiles)
-    filler = _Filler(as_run(run), method=method, steps=steps, seed=seed, progress=progress)
+    named = _named(id_column=id_column, time_column=time_column)
+    filler = _Filler(as_run(run), method=method, steps=steps, seed=seed, named=named, progress=progress)
     found: Completion = filler.verb("impute")(data, filler, samples=samples, quantiles=tuple(quantiles))
     return filler.described(found)
 
@@ -76,6 +80,8 @@ def forecast(
     method: Method = "auto",
     steps: int | None = None,
     seed: int = 0,
+    id_column: str | None = None,
+    time_column: str | None = None,
     progress: Progress | None = None,
 ) -> Completion:
     """What may come after each series of a table, as draws or as quantiles of them, with stamps that go on.
@@ -86,7 +92,7 @@ def forecast(
         run: a run or its directory; None: the newest below `runs/`.
         samples: draws of each series' future; each is a path, not a set of independent steps.
         quantiles: instead of the draws; empty: the draws.
-        method, steps, seed, progress: as in `impute`.
+        method, steps, seed, id_column, time_column, progress: as in `impute`.
 
     Raises:
         UsageError: impossible settings, or a run of a modality that cannot.
@@ -95,7 +101,8 @@ def forecast(
     _check(samples, quantiles)
     if horizon < 1:
         raise UsageError(f"a horizon of {horizon} steps is none", hint="Ask for at least one step.")
-    filler = _Filler(as_run(run), method=method, steps=steps, seed=seed, progress=progress)
+    named = _named(id_column=id_column, time_column=time_column)
+    filler = _Filler(as_run(run), method=method, steps=steps, seed=seed, named=named, progress=progress)
     found: Completion = filler.verb("forecast")(
         data, filler, horizon=horizon, samples=samples, quantiles=tuple(quantiles)
     )
@@ -113,6 +120,8 @@ def extend(
     method: Method = "auto",
     steps: int | None = None,
     seed: int = 0,
+    id_column: str | None = None,
+    time_column: str | None = None,
     progress: Progress | None = None,
 ) -> Completion:
     """One long dated series in memory: windows that agree in their overlap, value for value.
@@ -124,7 +133,7 @@ def extend(
         label: class of the series.
         start, frequency: first stamp and pandas' name of the rhythm (`h`, `D`, `15min`); None: the stamps of `data` go
             on, or steps are counted.
-        method, steps, seed, progress: as in `impute`.
+        method, steps, seed, id_column, time_column, progress: as in `impute`.
 
     Raises:
         UsageError: impossible settings, or a run of a modality that cannot.
@@ -132,7 +141,8 @@ def extend(
     """
     import pandas as pd
 
-    filler = _Filler(as_run(run), method=method, steps=steps, seed=seed, progress=progress)
+    named = _named(id_column=id_column, time_column=time_column)
+    filler = _Filler(as_run(run), method=method, steps=steps, seed=seed, named=named, progress=progress)
     pieces = _pieces(filler, data, length=length, label=label, start=start, frequency=frequency)
     return filler.described(Completion(pd.concat(pieces, ignore_index=True), {"length": length}))
 
@@ -149,6 +159,8 @@ def extend_to(
     method: Method = "auto",
     steps: int | None = None,
     seed: int = 0,
+    id_column: str | None = None,
+    time_column: str | None = None,
     progress: Progress | None = None,
 ) -> Mapping[str, Any]:
     """The same written window by window as CSV or Parquet, so that memory does not grow with the length; its facts.
@@ -157,7 +169,8 @@ def extend_to(
         UsageError, DataError, StorageError: see `synthgen.errors`.
     """
     _check_format(path)
-    filler = _Filler(as_run(run), method=method, steps=steps, seed=seed, progress=progress, total=length)
+    named = _named(id_column=id_column, time_column=time_column)
+    filler = _Filler(as_run(run), method=method, steps=steps, seed=seed, named=named, progress=progress, total=length)
     pieces = _pieces(filler, data, length=length, label=label, start=start, frequency=frequency)
     with atomic_file(path) as temporary:
         if _is_parquet(path):
@@ -206,11 +219,13 @@ class _Filler:
         method: Method,
         steps: int | None,
         seed: int,
+        named: Mapping[str, str],
         progress: Progress | None,
         total: int | None = None,
     ) -> None:
         self.run = run
-        self.schema, self.codec, self.data = run.schema, run.codec(), run.config.data
+        self.schema, self.codec = run.schema, run.codec()
+        self.data, self.named = run.config.data.model_copy(update=named), tuple(named)
         self._method = chosen_method(run, method)
         self._steps = steps
         self._seed = seed
@@ -265,6 +280,11 @@ class _Filler:
             "notes": notes,
         }
         return dataclasses.replace(found, facts=facts)
+
+
+def _named(**columns: str | None) -> dict[str, str]:
+    """What the user says of the columns of this table, by the key of `data`."""
+    return {key: name for key, name in columns.items() if name is not None}
 
 
 def _pieces(filler: _Filler, data: Any, *, length: int, **options: Any) -> Iterator[pd.DataFrame]:

@@ -205,6 +205,19 @@ def test_other_methods_work_with_any_run_and_are_named(run, gaps):
     assert not synthgen.impute(holes, run=run, steps=4).facts["notes"]
 
 
+def test_columns_of_other_names_can_be_named(run, tmp_path):
+    frame = table(waves(2, 40, 0)[1])
+    usual = synthgen.forecast(frame, run=run, horizon=3, samples=2).table
+    path = _written(frame.rename(columns={"unique_id": "q7", "ds": "moment"}), tmp_path)
+    assert main(["forecast", str(path), "--horizon", "3", "--samples", "2", "--run", str(run.path), "-o", "f.csv",
+                 "--id-column", "q7", "--time-column", "moment"]) == 0  # fmt: skip
+    again = pd.read_csv("f.csv", parse_dates=["ds"])
+    assert again["ds"].tolist() == usual["ds"].tolist()
+    np.testing.assert_allclose(again["y"], usual["y"], atol=1e-3)
+    with pytest.raises(DataError, match=r"no column 'q8'.*q7"):
+        synthgen.impute(path, run=run, id_column="q8")
+
+
 def test_what_cannot_be_completed_says_why(run, tiny_run, tmp_path, capsys):
     frame = table(waves(2, 10, 0)[1])
     with pytest.raises(DataError, match="lacks the run's channel value"):
