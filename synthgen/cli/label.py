@@ -37,7 +37,7 @@ def label(
 ) -> None:
     """Draw a mask to each image: labels to correct rather than to draw.
 
-    Needs a run of images and masks that was trained with noise.clean above 0.
+    With a run of images and masks (not a private or distilled one).
     Beside each mask stands its margin: how much likelier each pixel's class
     is than the second, 255 is certain.
     """

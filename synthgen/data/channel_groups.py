@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from synthgen import registry
 from synthgen.api import Schema
-from synthgen.config import RunConfig
+from synthgen.config import RunConfig, merge
 from synthgen.errors import ConfigError
 
-__all__ = ["channel_groups", "declared_groups"]
+__all__ = ["channel_groups", "declared_groups", "yielding"]
 
 _ONE_LEVEL_ONLY = ("noise.adaptive", "loss.frequency", "loss.contrastive")
+
+
+def yielding(usual: Mapping[str, Any], *asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A modality's usual choices, without levels of groups where something is asked for that needs one level a record.
+
+    Args:
+        usual: nested, as `Modality.configure` gives them.
+        asked: what the preset and the user say, nested.
+    """
+    said = merge({}, *asked)
+    needs_one = any(said.get(section, {}).get(name) for section, name in (key.split(".") for key in _ONE_LEVEL_ONLY))
+    return merge(usual, {"noise": {"independent": 0.0, "clean": 0.0}}) if needs_one else usual
 
 
 def declared_groups(modality: str, schema: Schema) -> Mapping[str, int]:

@@ -34,7 +34,7 @@ def label(
 
     Args:
         data: images, alone or with masks that are not looked at.
-        run: trained with `noise.clean`; None: the newest below `runs/`.
+        run: of images and masks, trained with `noise.clean` above 0 as is usual; None: the newest below `runs/`.
         out: the data set's directory; None: `synthetic/<run>-<k>`.
         steps: network evaluations a record; None: the run's own.
         ignore_below: pixels with a smaller margin get the ignored id, 255.
@@ -53,7 +53,7 @@ def label(
     if "image" not in known_parts(run):
         raise UsageError(
             f"{run.path} draws no masks to images",
-            hint="Train with --modality mask --set noise.clean=0.25, or name another --run.",
+            hint="Runs of images and masks do, unless noise.clean is 0, as it is in private and distilled runs.",
         )
     return generate(
         run,

@@ -34,7 +34,7 @@ def check_part(run: Run, part: str, path: Path | str) -> None:
     if part not in known_parts(run):
         raise UsageError(
             f"{run.path} cannot keep the {part} of a record and draw the rest: it was trained with one noise level",
-            hint="Train with --set noise.clean=0.4 (modality mask), so that image and mask have levels of their own.",
+            hint="Runs of images and masks can, unless noise.clean is 0, as it is in private and distilled runs.",
         )
     if not Path(path).expanduser().exists() and str(path) not in registry.names("datasets", run.schema.modality):
         raise DataError(f"no data at {path}: there is no such file or folder")

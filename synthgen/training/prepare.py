@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from synthgen import registry
 from synthgen.api import Codec, Modality, Records, Schema, Shares, Source
 from synthgen.config import RunConfig, merge, resolve
+from synthgen.data.channel_groups import yielding
 from synthgen.data.opening import open_source, relabel
 from synthgen.data.order import Balanced, Blocked, Graded, Order, Shuffled
 from synthgen.data.quality import Quality, check_quality
@@ -86,6 +87,7 @@ def prepare(overrides: Mapping[str, Any], continued: Run | None = None) -> Prepa
         source = relabel(source, schema)
         kept = {name: part for name, part in continued.config.model_dump().items() if name in _KEPT}
     usual = {"network": {"dropout": dropout_for(len(split.train))}}
+    chosen = yielding(chosen, preset, overrides)
     config = resolve([usual, chosen, preset, kept, overrides, {"data": {"path": lasting_path(modality, first)}}])
     codec = _codec(modality, schema, source, split, continued)
     seed = config.train.seed
