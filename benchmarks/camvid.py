@@ -10,7 +10,7 @@ trained in an hour. The official test part is held out; the train and validation
   of optimiser steps for each arm, by mIoU over the test part: trained on real pairs (`trtr`), on as many drawn ones
   (`tstr`), on both (`gain`); then at 25 and 10 % of the pairs, real (the floor of `tstr_25`), drawn (`tstr_25`) and
   these real ones with all drawn ones (`gain_25`).
-- `masks`: images drawn to the masks of the test part (`--set noise.clean=0.4`, without which a run cannot), and the
+- `masks`: images drawn to the masks of the test part (`noise.clean` above 0, as is usual), and the
   mIoU of a judge trained on real pairs on them, beside its value on the real images of these masks.
 - `require`: of each class that at least 50 training pairs show, `--require CLASS:SHARE` with the median share of those
   pairs: on how many records it is reached, at the first draw and in the end.
