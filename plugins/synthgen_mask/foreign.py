@@ -48,11 +48,12 @@ def id_table(found: Sequence[MaskClass], wanted: Sequence[MaskClass]) -> NDArray
     numbered = {entry.id: entry for entry in wanted}
     table = np.full(1 << 16, -1, np.int64)
     table[IGNORE] = IGNORE
+    taken = {_name(entry) for entry in found}
     for entry in found:
         same = numbered.get(entry.id)
         if _name(entry) in named:
             table[entry.id] = named[_name(entry)]
-        elif same is not None and (_nameless(entry) or _nameless(same)):
+        elif same is not None and _name(same) not in taken and (_nameless(entry) or _nameless(same)):
             table[entry.id] = same.id
     return table
 

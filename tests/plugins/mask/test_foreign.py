@@ -83,6 +83,11 @@ def test_without_names_ids_stand_for_themselves(folder, striped):
     assert table[[0, 1, 2, 3, 255]].tolist() == [0, 1, 2, -1, 255]
 
 
+def test_an_id_without_a_name_is_not_taken_for_a_class_that_another_id_names():
+    found, wanted = _classes(background=0, **{"class 1": 1}, car=2), _classes(background=0, car=1, tree=2)
+    assert id_table(found, wanted)[:3].tolist() == [0, -1, 1]
+
+
 def test_foreground_of_black_and_white_masks_is_the_one_class_of_the_run(folder, striped):
     schema = _schema(_classes(background=0, polyp=1))
     path = folder({stem: mask * 255 for stem, mask in striped((0, 1)).items()})
