@@ -12,8 +12,8 @@ costs likeness: the demo's run, once, by hand: at 1, 1.5 and 2 the two-sample AU
 and .81, so 1.5, which brings nearly all of the use.
 
 In a quarter of the training records image or mask is clean, so that one run draws pairs, images to masks and masks to
-images. Pairs pay a little for it: after 80,000 records the judge that learnt from drawn ones reaches .91 and .91 instead
-of .91 and .92 of one that learnt from real ones, and drawn masks agree at .75 and .74 instead of .80 and .77 (seeds 0
+images. Pairs pay a little for it: after 80,000 records the judge that learnt from drawn ones reaches .91 and .91, not
+.91 and .92, of one that learnt from real ones, and drawn masks agree at .75 and .74 instead of .80 and .77 (seeds 0
 and 1). After a third more records, the default, these are .91 and .88, and .79 and .76; one judge a seed tells no
 differences of a few hundredths. With .4 of the records clean the judge reaches .89 and .87.
 """
