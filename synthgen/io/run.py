@@ -181,12 +181,13 @@ class Run:
         return self._built(load_tensors(self.path / "model.safetensors"))
 
     def _built(self, weights: Mapping[str, torch.Tensor]) -> Denoiser:
-        denoiser = build_denoiser(self.config, self.schema)
-        try:
-            denoiser.network.load_state_dict(weights)
-        except RuntimeError as error:
-            raise RunError(f"the weights in {self.path} do not fit their configuration: {error}") from error
-        return denoiser.eval().requires_grad_(False)
+        with torch.inference_mode(False):  # kept: whoever asks first must not decide what others can do with it
+            denoiser = build_denoiser(self.config, self.schema)
+            try:
+                denoiser.network.load_state_dict(weights)
+            except RuntimeError as error:
+                raise RunError(f"the weights in {self.path} do not fit their configuration: {error}") from error
+            return denoiser.eval().requires_grad_(False)
 
     def source(self) -> Source:
         """The training data, opened again.

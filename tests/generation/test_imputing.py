@@ -8,6 +8,7 @@ from synthgen.config import merge
 from synthgen.errors import UsageError
 from synthgen.generation import generate_records
 from synthgen.generation.imputing import impute
+from synthgen.io.run import Run
 from synthgen.training import train
 
 
@@ -38,6 +39,14 @@ def test_what_is_known_stays_and_the_rest_is_drawn(method, tiny_run, informed_ru
         np.testing.assert_array_equal(filled.label, digits.label)
     np.testing.assert_array_equal(made[0]["image"], made[1]["image"])
     assert (made[0]["image"][:, 4:] != made[2]["image"][:, 4:]).mean() > 0.2
+
+
+def test_a_denoiser_first_asked_for_in_inference_mode_still_has_gradients(tiny_run, digits, upper_half):
+    fresh = Run.open(tiny_run.path)
+    with torch.inference_mode():
+        fresh.denoiser()
+    filled = impute(fresh, digits, known=upper_half, method="guided", steps=4)
+    np.testing.assert_array_equal(filled["image"][:, :4], digits["image"][:, :4])
 
 
 @pytest.mark.parametrize("method", ["guided", "context"])
