@@ -59,13 +59,13 @@ def choose_column(
         read: loads a column.
     """
     plain = [name for name, kind in types.items() if name not in _NEVER and _is_class_like(kind)]
-    several = [name for name, kind in types.items() if name not in _NEVER and _has_several(name, kind, read)]
-    plain = [name for name in plain if name not in several]
     declared = [name for name in plain if _is_class_feature(features.get(name))]
     usual = [name for name in _USUAL if name in plain]
-    for candidates in (usual[:1] if usual[:1] == ["label"] else [], declared, usual):
-        if candidates:
-            return candidates[0], f"labels are in column {candidates[0]}"
+    for name in (*(["label"] if "label" in usual else []), *declared, *usual):
+        if not _has_several(name, types[name], read):
+            return name, f"labels are in column {name}"
+    several = [name for name, kind in types.items() if name not in _NEVER and _has_several(name, kind, read)]
+    plain = [name for name in plain if name not in several]
     few = [name for name in plain if not _is_name_of_another(name, plain) and _has_few_values(read(name))]
     if len(few) == 1:
         return few[0], f"labels are taken from column {few[0]}, the only one with few distinct values"

@@ -157,15 +157,16 @@ def _with_uncovered(
     if stated == IGNORE:
         return dict(categories), IGNORE
     identity, name = _mapping(stated).get("id"), _mapping(stated).get("name")
-    if isinstance(identity, int) and isinstance(name, str) and 0 <= identity < 1 << 16 and identity not in categories:
-        return {**categories, identity: name}, identity
+    if isinstance(identity, int) and isinstance(name, str) and 0 <= identity < 1 << 16 and identity != IGNORE:
+        return {identity: name, **categories}, identity
     behind = next((number for number, called in categories.items() if is_background(called)), None)
     used = {annotation["category_id"] for each in drawn for annotation in each}
     if behind is not None:
         return dict(categories), IGNORE if behind in used else behind
     if 0 in categories and 0 not in used and _heads_all_others(documents[0]["categories"]):
         return {**categories, 0: "background"}, 0
-    free = next(number for number in (0, *range(max(categories) + 1, 1 << 16)) if number not in (*categories, IGNORE))
+    above = (0, *range(max(categories) + 1, 1 << 16), *range(1 << 16))
+    free = next(number for number in above if number not in categories and number != IGNORE)
     return {**categories, free: "background"}, free
 
 

@@ -119,6 +119,21 @@ def test_categories_that_begin_at_0_are_classes_and_the_background_takes_a_free_
     assert source.read(np.arange(2))["mask"][0, :6, 2].tolist() == [2, 0, 1, 1, 0, 2]
 
 
+def test_ids_at_the_end_of_their_range_leave_room_for_the_background(tmp_path):
+    document = _document(categories=[{"id": 0, "name": "cat"}, {"id": 65535, "name": "dog"}])
+    for annotation in document["annotations"]:
+        annotation["category_id"] = 65535 if annotation["category_id"] == 90 else 0
+    assert _named(_open(_write(tmp_path, document))) == [(0, "cat"), (1, "background"), (65535, "dog")]
+
+
+@pytest.mark.parametrize("identity", [255, 3, -1, "x"])
+def test_what_a_file_says_of_uncovered_pixels_is_checked(tmp_path, identity):
+    stated = {"uncovered": {"id": identity, "name": "rest"}}
+    source = _open(_write(tmp_path, _document(info=stated)))
+    expected = [(3, "car"), (90, "dog")]
+    assert _named(source) == (expected if identity == 3 else [(0, "background"), *expected])
+
+
 def test_a_heading_of_all_categories_is_no_class(tmp_path):
     heads = [{"id": 0, "name": "animals"}, *({**one, "supercategory": "animals"} for one in _document()["categories"])]
     assert _named(_open(_write(tmp_path, _document(categories=heads)))) == [(0, "background"), (3, "car"), (90, "dog")]
