@@ -41,6 +41,7 @@ _DISTRIBUTIONS = (
 )
 _NEEDED_DISK_GB = 1.0
 _NEEDED_MEMORY_GB = 2.0
+_CROWDED = 1.5  # how much quicker one thread alone must be than all: less can be chance
 _FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
 
 
@@ -86,7 +87,11 @@ def examine(directory: Path | None = None) -> dict[str, Any]:
         "versions": versions,
         "cpu": _cpu(),
         "gpu": probe.get("gpu"),
-        "threads": {"torch": probe.get("threads"), "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS")},
+        "threads": {
+            "torch": probe.get("threads"),
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
+            "one_thread_gains": probe.get("one_thread_gains"),
+        },
         "memory_gb": memory,
         "disk_free_gb": disk,
         "writable": writable,
@@ -175,11 +180,17 @@ def _text(findings: Mapping[str, Any]) -> str:
     )
     states = ", ".join(f"{plugin['name']} {plugin['state']}" for plugin in findings["plugins"])
     threads, places = findings["threads"], "writable" if findings["writable"] else "NOT writable"
+    gain = threads["one_thread_gains"] or 0.0
+    crowd = (
+        f"; one alone is {gain:.1f} times as quick now, as other programs use the cores: set OMP_NUM_THREADS=1"
+        if gain > _CROWDED
+        else ""
+    )
     lines = [
         f"python     {findings['python']} on {findings['platform']}",
         f"cpu        {cpu['model']}, {cpu['cores']} cores, {' '.join(cpu['features']) or 'no special features'}",
         f"gpu        {findings['gpu'] or 'none'}",
-        f"threads    torch {threads['torch']}, OMP_NUM_THREADS {threads['OMP_NUM_THREADS'] or 'unset'}",
+        f"threads    torch {threads['torch']}, OMP_NUM_THREADS {threads['OMP_NUM_THREADS'] or 'unset'}{crowd}",
         f"memory     {memory['available']} of {memory['total']} GB available",
         f"disk       {findings['disk_free_gb']} GB free, {places}",
         f"precision  {speed}",

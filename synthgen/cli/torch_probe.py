@@ -36,6 +36,10 @@ def milliseconds(dtype):
     return 1000 * statistics.median(times[2:])
 fp32, bf16 = milliseconds(torch.float32), milliseconds(torch.bfloat16)
 facts["precision"] = {"fp32_ms": fp32, "bf16_ms": bf16, "faster": "bf16" if bf16 < fp32 else "fp32"}
+if device == "cpu" and facts["threads"] > 1:
+    torch.set_num_threads(1)
+    alone = milliseconds(torch.bfloat16 if bf16 < fp32 else torch.float32)
+    facts["one_thread_gains"] = min(fp32, bf16) / alone
 print(json.dumps(facts), flush=True)
 import torchvision
 """
@@ -43,7 +47,11 @@ _SECONDS = 120
 
 
 def probe_torch() -> dict[str, Any]:
-    """`{"threads", "gpu", "precision", "error"}`; `error` is what the imports printed when they failed, else None."""
+    """`{"threads", "gpu", "precision", "one_thread_gains", "error"}`.
+
+    `one_thread_gains` is how much quicker one thread alone is than all; `error` what the imports printed when they
+    failed, else None.
+    """
     try:
         done = subprocess.run(
             [sys.executable, "-c", _SCRIPT], capture_output=True, text=True, timeout=_SECONDS, check=False

@@ -203,7 +203,7 @@ class TrainConfig(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="auto: the faster of fp32 and bf16 in a timed probe; fp16 with loss scaling"
     )
-    threads: int | None = Field(None, ge=1, description="CPU threads; unset: all physical cores")
+    threads: int | None = Field(None, ge=1, description="CPU threads; unset: all cores, fewer where timing says so")
     sharding: Literal["ddp", "fsdp"] = Field(
         "ddp", description="several processes: each holds all weights (ddp), or they are cut over them (fsdp)"
     )

@@ -17,6 +17,7 @@ from synthgen.io.run import Run, build_denoiser
 from synthgen.training.loop import Trainer
 from synthgen.training.precision import choose_device, choose_precision, seconds_a_step
 from synthgen.training.prepare import Prepared, prepare
+from synthgen.training.threads import settle_threads
 
 __all__ = ["Choice", "Explanation", "choices_of", "explain"]
 
@@ -75,6 +76,9 @@ def explain(overrides: Mapping[str, Any], continued: Run | None = None) -> Expla
     trainer = Trainer(
         config, denoiser, prepared.data, prepared.schema.conditions, device=device, augmentation=augmentation
     )
+    notes = [*prepared.source.notes, *prepared.quality.findings]
+    if said := settle_threads(config.train, trainer.trial):
+        notes.append(said)
     precision = choose_precision(config.train.precision, trainer.trial)
     (step,) = seconds_a_step(trainer.trial, precision)
     samples = config.train.samples
@@ -85,7 +89,7 @@ def explain(overrides: Mapping[str, Any], continued: Run | None = None) -> Expla
         "split": prepared.split.sizes(),
         "shape": list(prepared.schema.shape),
         "labels": list(prepared.schema.labels),
-        "notes": [*prepared.source.notes, *prepared.quality.findings],
+        "notes": notes,
         "parameters": sum(parameter.numel() for parameter in denoiser.network.parameters()),
         "precision": precision,
         "device": device.type,

@@ -54,6 +54,7 @@ from synthgen.training.state import (
     save_checkpoint,
     settled_before,
 )
+from synthgen.training.threads import settle_threads
 from synthgen.training.watching import Watching, remarks
 
 __all__ = ["run_training"]
@@ -191,6 +192,7 @@ class _Session:
         self.watching = Watching(prepared, self.trainer, average, path, record=self._row, note=self._note)
         self.averages = Averages(path, self.trainer.ema, snapshots=self.config.ema.snapshots, ranks=ranks)
         self.log: list[dict[str, Any]] = []
+        self._settle_threads()
         self.trainer.precision = ranks.agreed(choose_precision(self.config.train.precision, self.trainer.trial))
         self._settle({"precision": self.trainer.precision})
         self.facts["precision"] = self.trainer.precision
@@ -211,6 +213,14 @@ class _Session:
             f"about {_LONGEST_DEFAULT_SECONDS // 60} minutes on this machine allow {fitting:,} samples; "
             "--samples or --minutes asks for more"
         )
+
+    def _settle_threads(self) -> None:
+        """Take fewer threads where steps get much quicker by it; a run that was begun keeps to its own."""
+        if self.ranks.size > 1 or settled_before(self.path) is not None:
+            return
+        if said := settle_threads(self.config.train, self.trainer.trial):
+            self._settle({"threads": torch.get_num_threads()})
+            self.messages.append(said)
 
     def _settle(self, choices: dict[str, Any]) -> None:
         """Fix what was left to this machine, in `train`."""
