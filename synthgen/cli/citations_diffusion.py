@@ -18,6 +18,12 @@ DIFFUSION: tuple[Technique, ...] = (
         "Analyzing and Improving the Training Dynamics of Diffusion Models", "CVPR", 2024, always,
     ),
     Technique(
+        "kendall2018uncertainty", "learned uncertainty weight for each class",
+        "Alex Kendall and Yarin Gal and Roberto Cipolla",
+        "Multi-Task Learning Using Uncertainty to Weigh Losses for Scene Geometry and Semantics", "CVPR", 2018,
+        lambda config: config.loss.learns_uncertainty and config.loss.classwise,
+    ),
+    Technique(
         "wang2024gaussian", "the Gaussian part of the denoiser, built in",
         "Binxu Wang and John J. Vastola",
         "The Unreasonable Effectiveness of Gaussian Score Approximation for Diffusion Models and its Applications",

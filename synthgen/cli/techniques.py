@@ -47,6 +47,8 @@ OFFERED: tuple[Offered, ...] = tuple(
         ("loss weight", (
             ("EDM weight with learned uncertainty", "loss.weight=edm", "every noise level counts alike; the default",
              "karras2022edm karras2024edm2"),
+            ("uncertainty of each class", "loss.classwise=true", "calm classes count as lively ones do; the default",
+             "kendall2018uncertainty"),
             ("min-SNR-gamma", "loss.weight=min-snr", "min(SNR, gamma)", "hang2023minsnr"),
             ("soft min-SNR", "loss.weight=soft-min-snr", "gamma SNR/(gamma + SNR)", "crowson2024hdit"),
             ("P2", "loss.weight=p2", "SNR/(k + SNR)^gamma: perception first", "choi2022p2"),

@@ -149,6 +149,7 @@ class LossConfig(Section):
     uncertainty: bool | None = Field(
         None, description="learn the weight of each level; unset: with edm only, for learning replaces any other weight"
     )
+    classwise: bool = Field(True, description="learn it for each class, so that calm ones count as lively ones")
     frequency: float = Field(0.0, ge=0, description="factor of a term in the Fourier domain; 0 is none")
     contrastive: float = Field(0.0, ge=0, lt=1, description="factor of contrastive flow matching, 0.05; 0 is none")
 

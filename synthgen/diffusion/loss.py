@@ -5,7 +5,9 @@
 
 At the optimum e^u is the expected weighted error at that noise level, so every level then counts alike, whatever the
 data and whatever w; u is one linear layer on Fourier features of ln sigma and starts at 0, where the loss is the plain
-one. Without it the weights of `synthgen.diffusion.weights` decide.
+one. Without it the weights of `synthgen.diffusion.weights` decide. With a layer for each class y of a condition, and
+one for the null, u(sigma, y) makes classes count alike too: the error of a class at rest, a hundredth of a lively
+one's, is no longer lost beside it (Kendall et al. 2018, arXiv:1705.07115, there for tasks).
 
 Two optional terms. **Frequency**: the error again, in the Fourier domain and weighted by the frequency |f|, mean 1,
 
@@ -46,26 +48,38 @@ __all__ = ["DenoisingLoss", "Uncertainty"]
 
 
 class Uncertainty(nn.Module):
-    """u(sigma): the logarithm of the expected weighted error at a noise level, learned; 0 at the start.
+    """u(sigma, y): the logarithm of the expected weighted error at a noise level, learned; 0 at the start.
 
     Args:
         groups: of channels with a noise level and an error each.
+        classes: with an error each, beside that of the null; 0: the level alone decides.
     """
 
-    def __init__(self, features: int = 32, *, groups: int = 1) -> None:
+    def __init__(self, features: int = 32, *, groups: int = 1, classes: int = 0) -> None:
         super().__init__()
         self.features = FourierFeatures(features)
         self.linear = nn.Linear(groups * features, groups)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
+        self.by_class = nn.Embedding(classes + 1, groups * (groups * features + 1)) if classes else None
+        if self.by_class is not None:
+            nn.init.zeros_(self.by_class.weight)
 
-    def forward(self, sigma: Tensor) -> Tensor:
-        """u `(B, G)` at sigma `(B, G)`, or `(B,)` at `(B,)` for one group; float32 also under autocast."""
+    def forward(self, sigma: Tensor, label: Tensor | None = None) -> Tensor:
+        """u `(B, G)` at sigma `(B, G)`, or `(B,)` at `(B,)` for one group; float32 also under autocast.
+
+        Args:
+            sigma: noise levels.
+            label: class of each record `(B,)`, -1 the null; where there are classes.
+        """
         with torch.autocast(sigma.device.type, enabled=False):
             features = self.features(sigma.float().log() / 4)
-            if sigma.ndim == 1:
-                return cast(Tensor, self.linear(features)).squeeze(1)
-            return cast(Tensor, self.linear(features.flatten(1)))
+            flat = features if sigma.ndim == 1 else features.flatten(1)
+            u = cast(Tensor, self.linear(flat))
+            if self.by_class is not None and label is not None:
+                own = self.by_class(label % self.by_class.num_embeddings).view(len(u), u.shape[1], -1)
+                u = u + own[..., -1] + (own[..., :-1] * flat[:, None]).sum(dim=2)
+            return u.squeeze(1) if sigma.ndim == 1 else u
 
 
 class DenoisingLoss(nn.Module):
@@ -78,6 +92,7 @@ class DenoisingLoss(nn.Module):
         contrastive: lambda of the contrastive term, below 1; 0 is none, the paper's is 0.05.
         groups: channels of each group with a noise level of its own; empty: one level for all. The optional terms are
             for one level.
+        classes: name and number of classes of the condition whose classes have an uncertainty each.
     """
 
     def __init__(
@@ -88,11 +103,13 @@ class DenoisingLoss(nn.Module):
         frequency: float = 0.0,
         contrastive: float = 0.0,
         groups: Sequence[int] = (),
+        classes: tuple[str, int] | None = None,
     ) -> None:
         super().__init__()
         self.weight = LossWeight() if weight is None else weight
         self.groups = tuple(groups)
-        self.uncertainty = Uncertainty(groups=max(1, len(self.groups))) if uncertainty else None
+        self.classes, several = classes or ("", 0)
+        self.uncertainty = Uncertainty(groups=max(1, len(self.groups)), classes=several) if uncertainty else None
         self.frequency = frequency
         self.contrastive = contrastive
 
@@ -127,7 +144,9 @@ class DenoisingLoss(nn.Module):
         total = weighted
         if self.frequency:
             total = total + self.frequency * weight * _frequency_error(error, observed)
-        u = torch.zeros_like(sigma) if self.uncertainty is None else self.uncertainty(sigma)
+        u = torch.zeros_like(sigma)
+        if self.uncertainty is not None:
+            u = self.uncertainty(sigma, conditions.get(self.classes))
         loss = total * torch.exp(-u) + u
         if self.contrastive:
             apart = weight * _contrast(estimate, noisy, x, noise, levels, observed, conditions)
@@ -152,7 +171,7 @@ class DenoisingLoss(nn.Module):
         weighted = share * self.weight(each) * mean
         if self.uncertainty is None:
             return weighted.sum(dim=1).mean(), weighted.detach().sum(dim=1)
-        u = self.uncertainty(each)
+        u = self.uncertainty(each, conditions.get(self.classes))
         return (weighted * torch.exp(-u) + share * u).sum(dim=1).mean(), weighted.detach().sum(dim=1)
 
 

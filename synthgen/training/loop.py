@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -116,6 +116,7 @@ class Trainer:
             frequency=config.loss.frequency,
             contrastive=config.loss.contrastive,
             groups=denoiser.groups,
+            classes=_classes(conditions) if config.loss.classwise else None,
         ).to(device)
         self.adaptive = adaptive_density(config.noise) if config.noise.adaptive else None
         own = Objective(denoiser, self.loss)
@@ -359,6 +360,11 @@ class Trainer:
             f"{_BAD_STEPS_IN_A_ROW} steps in a row were not finite: went back to the weights after "
             f"{self.good_samples:,} records and halved the learning rate"
         )
+
+
+def _classes(conditions: Sequence[Condition]) -> tuple[str, int] | None:
+    """Name and size of the first condition that is a class."""
+    return next(((one.name, one.size) for one in conditions if one.kind == "class"), None)
 
 
 def _square(gradients: list[Tensor]) -> float:

@@ -85,6 +85,32 @@ def test_uncertainty_learns_the_log_of_the_expected_weighted_error():
     torch.testing.assert_close(uncertainty(sigma), error.log(), atol=0.1, rtol=0)
 
 
+def test_each_class_learns_the_log_of_its_own_error():
+    torch.manual_seed(0)
+    uncertainty = Uncertainty(classes=2)
+    optimiser = torch.optim.Adam(uncertainty.parameters(), lr=0.02)
+    sigma = torch.logspace(-2, 1, 256).repeat(3)
+    label = torch.tensor([0, 1, -1]).repeat_interleave(256)
+    error = torch.exp(torch.sin(sigma.log())) * torch.tensor([1.0, 0.01, 0.3]).repeat_interleave(256)
+    assert (uncertainty(sigma, label) == 0).all()
+    for _ in range(3000):
+        u = uncertainty(sigma, label)
+        loss = (error * torch.exp(-u) + u).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    torch.testing.assert_close(uncertainty(sigma, label), error.log(), atol=0.15, rtol=0)
+
+
+def test_the_uncertainty_of_groups_knows_the_class_too():
+    uncertainty = Uncertainty(groups=2, classes=3)
+    levels = torch.rand(5, 2) + 0.1
+    label = torch.tensor([0, 1, 2, -1, 0])
+    assert uncertainty(levels, label).shape == (5, 2)
+    torch.nn.init.normal_(uncertainty.by_class.weight)
+    assert (uncertainty(levels, label) != uncertainty(levels, label.roll(1)))[1:].all()
+
+
 def test_the_expected_loss_of_the_exact_denoiser_is_the_posterior_variance(mixture, generator):
     """For one Gaussian N(m, s^2): E(D - x_0)^2 = s^2 sigma^2 / (s^2 + sigma^2) an entry."""
     single = type(mixture)(mixture.means[:1], torch.tensor([0.5], dtype=torch.float64), torch.ones(1).double())
