@@ -43,7 +43,7 @@ _DDPM: Overrides = {
     "noise": {
         "parameterisation": "epsilon", "density": "linear", "stratified": False, "sigma_max": 80.0, "sigma_min": 0.005,
     },
-    "loss": {"weight": "native", "uncertainty": False},
+    "loss": {"weight": "native", "uncertainty": False, "classwise": False},
     "optim": {"schedule": "constant"},
     "ema": {"widths": [0.1]},
 }  # fmt: skip
@@ -57,6 +57,7 @@ LADDER: tuple[tuple[str, Overrides], ...] = (
     ("+ cooldown", {"optim": {"schedule": "cooldown"}}),
     ("+ three averages, chosen afterwards", {"ema": {"widths": [0.05, 0.1, 0.2]}}),
     ("+ largest noise level from the data", {"noise": {"sigma_max": None}}),
+    ("+ an uncertainty for each class", {"loss": {"classwise": True}}),
 )
 """Name and what is added to the rung before; the last rung, the defaults, comes after them."""
 
@@ -76,6 +77,7 @@ ALTERNATIVES: tuple[tuple[str, Overrides], ...] = (
     ("P2 weight", {"loss": {"weight": "p2"}}),
     ("uniform weight", {"loss": {"weight": "uniform"}}),
     ("no learned uncertainty", {"loss": {"uncertainty": False}}),
+    ("one uncertainty for all classes", {"loss": {"classwise": False}}),
     ("independent noise levels", {"noise": {"stratified": False}}),
     ("constant rate", {"optim": {"schedule": "constant"}}),
     ("cosine rate", {"optim": {"schedule": "cosine"}}),

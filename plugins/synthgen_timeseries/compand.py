@@ -25,7 +25,7 @@ _CALM = 0.3  # root mean square about the centre, in deviations, below which a s
 _CALM_SHARE = 0.1  # of the series that must be calm
 _LEVELS = 0.5  # deviation of the series' own means above which calm only means: near the centre by chance
 _SOFT = 15.0  # softness, in sizes of a calm series
-_SOFTEST = 0.75
+_SOFTEST = 0.3
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,7 @@ def test_calm_series_beside_lively_ones_get_room_and_come_back_exactly():
     batch = codec.encode(records)
     calm = records.label == 0
     share = records["values"][calm].std() / records["values"].std()
-    assert float(batch.x[calm].std()) > 4 * share * 0.5
+    assert float(batch.x[calm].std()) > 2 * share * 0.5  # twice what a straight line leaves them
     assert float(batch.x.std()) == pytest.approx(0.5, rel=1e-3)
     back = codec.decode(batch.x, batch.conditions)
     np.testing.assert_allclose(back["values"], records["values"], rtol=1e-5, atol=1e-5)
