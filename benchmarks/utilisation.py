@@ -65,7 +65,12 @@ def trainer_of(modality: str, shape: tuple[int, ...], overrides: Mapping[str, An
     fixed = {"modality": modality, "noise": {"sigma_max": 40.0}, "train": {"samples": 1 << 40, "sample_checks": 0}}
     config = resolve([fixed, plugin.configure(schema, 5_000), preset, overrides, {"train": {"samples": 1 << 40}}])
     device = choose_device()
-    return Trainer(config, build_denoiser(config, schema).to(device), Noise(shape), schema.conditions, device=device)
+    denoiser = build_denoiser(config, schema)
+    with torch.no_grad():  # behind layers that begin at zero gradients are denormal at first, and products of them slow
+        for parameter in denoiser.network.parameters():
+            if not parameter.any():
+                parameter.normal_(std=0.02)
+    return Trainer(config, denoiser.to(device), Noise(shape), schema.conditions, device=device)
 
 
 def peak(precision: torch.dtype, size: int, device: torch.device) -> float:

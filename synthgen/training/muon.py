@@ -40,12 +40,17 @@ def orthogonalised(matrix: Tensor) -> Tensor:
     x = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)
     gram = x @ x.T
-    identity = torch.eye(len(gram), dtype=x.dtype, device=x.device)
-    product = identity
-    for _ in range(_STEPS):
-        step = a * identity + b * gram + c * gram @ gram
-        product = step @ product
+
+    def polynomial() -> Tensor:
+        step = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+        step.diagonal().add_(a)
+        return step
+
+    product = step = polynomial()
+    for _ in range(_STEPS - 1):
         gram = step @ gram @ step
+        step = polynomial()
+        product = step @ product
     result: Tensor = product @ x
     return result.T if tall else result
 
