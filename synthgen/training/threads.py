@@ -22,7 +22,8 @@ __all__ = ["settle_threads"]
 _WORTH = 1.5
 """How many times quicker a step must be with half the threads: less can be chance, and a load that passes."""
 
-_TIMED = 3
+_TIMED = 3  # steps, as long as they take no more than
+_SECONDS = 1.0
 
 _lowered: tuple[int, int] | None = None
 """From how many threads to how many the last training of this process went down."""
@@ -51,7 +52,10 @@ def settle_threads(train: TrainConfig, trial: Callable[[str], None]) -> str | No
     if _lowered is not None and most == _lowered[1]:
         most = _lowered[0]
         torch.set_num_threads(most)
-    chosen, seconds = most, _seconds(step) if most > 1 else 0.0
+    if most == 1:
+        return None
+    step()  # the first is slow by itself
+    chosen, seconds = most, _seconds(step)
     slowest = seconds
     while chosen > 1:
         torch.set_num_threads(chosen // 2)
@@ -70,10 +74,10 @@ def settle_threads(train: TrainConfig, trial: Callable[[str], None]) -> str | No
 
 
 def _seconds(step: Callable[[], None]) -> float:
-    """Of one step: the quickest of a few, the first left out as long as that costs little."""
+    """Of one step: the quickest of a few."""
     times: list[float] = []
-    while len(times) <= _TIMED and sum(times) < 2.0:
+    while len(times) < _TIMED and sum(times) < _SECONDS:
         started = time.perf_counter()
         step()
         times.append(time.perf_counter() - started)
-    return min(times[1:] or times)
+    return min(times)
