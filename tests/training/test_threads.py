@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from synthgen.config import TrainConfig
-from synthgen.training import threads
+from synthgen.training import session, threads, train
 from synthgen.training.threads import settle_threads
 
 
@@ -59,3 +61,27 @@ def test_a_stated_number_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
     assert settle_threads(TrainConfig(), crowded) is None
     assert torch.get_num_threads() == 4
+
+
+def test_a_run_keeps_the_threads_it_was_begun_with(
+    monkeypatch: pytest.MonkeyPatch, tiny_overrides: dict[str, Any], tmp_path: Path
+) -> None:
+    def lowered(train: TrainConfig, trial: object) -> str:
+        torch.set_num_threads(1)
+        return "1 instead of 4 CPU threads"
+
+    told: list[str] = []
+
+    def interrupt(event: Mapping[str, Any]) -> None:
+        told.append(str(event.get("message", "")))
+        if event["kind"] == "checkpoint":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(session, "settle_threads", lowered)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_overrides, out=tmp_path / "run", progress=interrupt)
+    assert "1 instead of 4 CPU threads" in told[0]
+    monkeypatch.delattr(session, "settle_threads")  # is not asked again
+    torch.set_num_threads(4)
+    assert train(tiny_overrides, out=tmp_path / "run").config.train.threads == 1
+    assert torch.get_num_threads() == 1
