@@ -20,6 +20,7 @@ from typing import Annotated, Any
 
 import typer
 
+from synthgen.cli.crowding import remark, wants_remark
 from synthgen.cli.progress import Progress
 
 __all__ = ["Console", "as_json", "reporting"]
@@ -67,7 +68,9 @@ class Console:
             self._say(text)
 
     def progress(self, title: str) -> Progress:
-        """A context manager whose value takes progress events."""
+        """A context manager whose value takes progress events; on cores that others use, a remark comes first."""
+        if self.verbosity >= 0 and wants_remark(title) and (text := remark()):
+            self.note(text)
         events = as_line if self.json else None
         return Progress(title, shown=self.verbosity >= 0, events=events)
 
