@@ -12,12 +12,12 @@ import time
 __all__ = ["remark", "wants_remark"]
 
 _COMPUTING = frozenset({"augment", "distill", "evaluate", "extend", "forecast", "generate", "impute", "label", "score"})
-_CROWDED = 2.0
-_TIMED = 3
+_CROWDED = 1.5
+_TIMED = 5
 
 
 def wants_remark(title: str) -> bool:
-    """Whether this work is worth the tenth of a second that looking takes, and the number of threads was left open."""
+    """Whether this work is worth the third of a second that looking takes, and the number of threads was left open."""
     return title in _COMPUTING and not os.environ.get("OMP_NUM_THREADS")
 
 
@@ -35,20 +35,27 @@ def remark() -> str | None:
     if together < _CROWDED * alone:
         return None
     return (
-        f"other programs use the cores: one thread alone is {together / alone:.0f} times as quick as {most} now. "
+        f"other programs use the cores: one thread alone is {together / alone:.1f} times as quick as {most} now. "
         "OMP_NUM_THREADS=1 before the command takes one."
     )
 
 
 def _seconds() -> float:
-    """Of a few convolutions, the quickest of a few times; no random number is drawn."""
-    import torch
+    """Of two convolutions and their gradients, a few times over; no random number is drawn.
 
-    x, weight = torch.ones(16, 48, 16, 16), torch.ones(48, 48, 3, 3)
-    times = []
-    for _ in range(_TIMED + 1):
-        started = time.perf_counter()
-        for _ in range(4):
-            torch.nn.functional.conv2d(x, weight, padding=1)
-        times.append(time.perf_counter() - started)
-    return min(times[1:])
+    The mean tells: now and then a thread finds its core free, and forward passes alone are too short to be caught.
+    """
+    import torch
+    from torch.nn.functional import conv2d, silu
+
+    x = torch.ones(32, 48, 16, 16)
+    first, second = (torch.ones(shape, requires_grad=True) for shape in ((96, 48, 3, 3), (48, 96, 3, 3)))
+
+    def step() -> None:
+        conv2d(silu(conv2d(x, first, padding=1)), second, padding=1).square().mean().backward()  # type: ignore[no-untyped-call]
+
+    step()
+    started = time.perf_counter()
+    for _ in range(_TIMED):
+        step()
+    return time.perf_counter() - started

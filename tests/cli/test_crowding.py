@@ -25,7 +25,7 @@ def _times(monkeypatch: pytest.MonkeyPatch, together: float, alone: float) -> No
 def test_a_crowded_machine_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     _times(monkeypatch, 0.5, 0.05)
     Console().progress("generate")
-    assert "one thread alone is 10 times as quick as 2 now" in capsys.readouterr().err
+    assert "one thread alone is 10.0 times as quick as 2 now" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("title", ["generate", "verify"])
