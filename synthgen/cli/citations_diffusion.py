@@ -30,6 +30,18 @@ DIFFUSION: tuple[Technique, ...] = (
         "arXiv 2412.09726", 2024, lambda config: config.noise.covariance,
     ),
     Technique(
+        "holschneider1989atrous", "the undecimated wavelet transform read beside x",
+        "Matthias Holschneider and Richard Kronland-Martinet and Jean Morlet and Philippe Tchamitchian",
+        "A Real-Time Algorithm for Signal Analysis with the Help of the Wavelet Transform",
+        "Wavelets: Time-Frequency Methods and Phase Space", 1989, lambda config: config.noise.details > 0,
+    ),
+    Technique(
+        "starck1998noise", "noise told from signal by the size of wavelet coefficients",
+        "Jean-Luc Starck and Fionn Murtagh",
+        "Automatic Noise Estimation from the Multiresolution Support",
+        "Publications of the Astronomical Society of the Pacific", 1998, lambda config: config.noise.details > 0,
+    ),
+    Technique(
         "ho2022guidance", "condition dropout and classifier-free guidance",
         "Jonathan Ho and Tim Salimans", "Classifier-Free Diffusion Guidance", "arXiv 2207.12598", 2022, always,
     ),

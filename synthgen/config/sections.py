@@ -126,6 +126,9 @@ class NoiseConfig(Section):
     sigma_min: float = Field(0.005, gt=0, description="smallest noise level when sampling")
     sigma_max: float | None = Field(None, gt=0, description="largest; unset: the largest pairwise distance in the data")
     covariance: bool = Field(False, description="build in how the channels vary together; the network learns the rest")
+    details: int = Field(
+        0, ge=0, le=7, description="octaves of fine detail, in units of the noise, that the network reads beside x"
+    )
     stratified: bool = Field(True, description="spread the noise levels of a batch evenly over the density")
     adaptive: bool = Field(False, description="let the density follow the information that a noise level carries")
     independent: float = Field(

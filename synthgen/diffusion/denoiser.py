@@ -15,6 +15,7 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
+from synthgen.diffusion.details import DETAILS, details
 from synthgen.diffusion.levels import LEVELS, by_channel, settled
 from synthgen.diffusion.sigma import coefficients
 
@@ -38,6 +39,7 @@ class Denoiser(nn.Module):
         sigma_data: standard deviation of the data.
         groups: channels of each group that may have a noise level of its own, see `synthgen.diffusion.levels`; empty:
             one level for all.
+        octaves: of fine detail that the network reads beside x, see `synthgen.diffusion.details`.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Denoiser(nn.Module):
         parameterisation: str = "edm",
         sigma_data: float = 0.5,
         groups: Sequence[int] = (),
+        octaves: int = 0,
     ) -> None:
         super().__init__()
         coefficients(parameterisation, torch.ones(1), sigma_data)  # refuses an unknown name now rather than in training
@@ -54,6 +57,7 @@ class Denoiser(nn.Module):
         self.parameterisation = parameterisation
         self.sigma_data = sigma_data
         self.groups = tuple(groups)
+        self.octaves = octaves
 
     def forward(self, x: Tensor, sigma: Tensor, conditions: Mapping[str, Tensor]) -> Tensor:
         """The estimate of the clean x, float32 of x's shape; the preconditioning stays float32 under autocast.
@@ -71,6 +75,8 @@ class Denoiser(nn.Module):
             levels, sigma = by_channel(each, self.groups, x.ndim), each.amax(dim=1)
             equal = (each == each[:, :1]).all(dim=1, keepdim=True)
             conditions = {**conditions, LEVELS: torch.where(equal, torch.nan, each.log() / 4)}
+        if self.octaves:
+            conditions = {**conditions, DETAILS: details(x, levels, self.octaves)}
         c_skip, c_out, c_in = coefficients(self.parameterisation, levels, self.sigma_data)
         prediction = cast(Tensor, self.network(c_in * x, sigma.log() / 4, conditions))
         return c_skip * x + c_out * prediction.float()

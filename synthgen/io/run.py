@@ -42,6 +42,7 @@ from synthgen.data.opening import open_source, relabel
 from synthgen.data.split import Split
 from synthgen.data.super_resolution import EnlargingCodec, low_resolution_of
 from synthgen.diffusion.denoiser import Denoiser
+from synthgen.diffusion.details import details_condition
 from synthgen.diffusion.gaussian import GaussianBase, plain_condition
 from synthgen.diffusion.levels import levels_condition
 from synthgen.errors import ConfigError, DataError, RunError, SynthgenError
@@ -346,6 +347,8 @@ def build_denoiser(config: RunConfig, schema: Schema) -> Denoiser:
         if groups:
             raise ConfigError("noise.covariance needs one noise level for all channels", hint="Leave it out.")
         conditions = (*conditions, plain_condition(schema.shape))
+    if noise.details:
+        conditions = (*conditions, details_condition(schema.shape, noise.details))
     try:
         network = network_class(schema.shape, conditions, **options)
     except TypeError as error:
@@ -354,7 +357,13 @@ def build_denoiser(config: RunConfig, schema: Schema) -> Denoiser:
         network = GaussianBase(
             network, schema.shape[0], parameterisation=noise.parameterisation, sigma_data=noise.sigma_data
         )
-    return Denoiser(network, parameterisation=noise.parameterisation, sigma_data=noise.sigma_data, groups=groups)
+    return Denoiser(
+        network,
+        parameterisation=noise.parameterisation,
+        sigma_data=noise.sigma_data,
+        groups=groups,
+        octaves=noise.details,
+    )
 
 
 def _is_positions(part: torch.Tensor) -> bool:

@@ -115,7 +115,7 @@ def _train_in(
     old = None if continued is None else Run.open(continued)
     start = old or (None if init is None else Run.open(init))
     if start is not None:  # its network reads what is given and several noise levels, or does not
-        noise = {name: getattr(start.config.noise, name) for name in ("independent", "clean", "covariance")}
+        noise = {name: getattr(start.config.noise, name) for name in ("independent", "clean", "covariance", "details")}
         asked = merge({"train": {"context": start.config.train.context}, "noise": noise}, asked)
     try:
         session = _Session(path, request, prepare(asked, old), start, progress, ranks)
