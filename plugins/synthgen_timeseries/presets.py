@@ -10,15 +10,18 @@ from synthgen.api import Schema
 
 __all__ = ["PRESETS", "configuration"]
 
+_ADAMW = {"name": "adamw", "lr": 1e-3}
+"""Of the transformers; the U-Net takes orthogonal updates, see `_OPTIMISER`."""
+
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
     "fast": {"network": {"width": 32, "blocks": 1}, "sampling": {"steps": 12}},
-    "large": {"network": {"width": 96}, "optim": {"lr": 6e-4}},
-    "dit": {"network": {"name": "dit", "width": 64, "blocks": 4, "patch": 4}},
-    "grid": {"network": {"name": "grid", "width": 64, "blocks": 4, "patch": 4}},
+    "large": {"network": {"width": 96}, "optim": {"name": "adamw", "lr": 6e-4}},
+    "dit": {"network": {"name": "dit", "width": 64, "blocks": 4, "patch": 4}, "optim": _ADAMW},
+    "grid": {"network": {"name": "grid", "width": 64, "blocks": 4, "patch": 4}, "optim": _ADAMW},
     "grid-gpu": {
         "network": {"name": "grid", "width": 256, "blocks": 8, "heads": 8, "patch": 2},
-        "optim": {"lr": 6e-4, "batch_size": 512},
+        "optim": {"name": "adamw", "lr": 6e-4, "batch_size": 512},
         "train": {"samples": 10_000_000},
     },
     "complete": {"train": {"context": 0.5}},
@@ -48,7 +51,13 @@ _NOISE_TOP = 2.4
 _SIGMA_MIN = (0.0008, 0.01)
 """Range of the smallest noise level; within it, a third of the finest movement."""
 
-_LR = 1e-3
+_OPTIMISER = {"name": "muon", "lr": 4e-3}
+"""Orthogonal updates: at equal time nearer to the data than AdamW on every set tried (benchmarks/README.md)."""
+
+_DETAILS, _FINE = 3, 0.05
+"""Octaves of fine detail beside x, for one channel whose finest movement is below so many deviations: curves at rest
+come out smooth. Rough series gain nothing, and windows of several channels lose by it (benchmarks/README.md)."""
+
 _WIDTH = 48
 _BLOCKS = 2
 
@@ -60,11 +69,16 @@ def configuration(schema: Schema, records: int) -> dict[str, Any]:
         schema: of the data.
         records: number of training records.
     """
+    finest = float(schema.extra.get("finest", 0.05))
     network = {"name": "unet", "width": _WIDTH, "blocks": _BLOCKS, "dropout": _choose(_DROPOUT, records)}
     return {
         "network": {**network, **_choose(_BY_STEPS, schema.shape[1])},
-        "noise": {**_noise(float(schema.extra.get("finest", 0.05))), "covariance": schema.shape[0] > 1},
-        "optim": {"lr": _LR, "batch_size": _choose(_BATCH, records)},
+        "noise": {
+            **_noise(finest),
+            "covariance": schema.shape[0] > 1,
+            "details": _DETAILS if schema.shape[0] == 1 and finest < _FINE else 0,
+        },
+        "optim": {**_OPTIMISER, "batch_size": _choose(_BATCH, records)},
         "train": {"samples": _choose(_BUDGET, records)},
     }
 

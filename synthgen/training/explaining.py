@@ -152,10 +152,14 @@ def _reason(key: str, origin: Origin, prepared: Prepared) -> str:
     section, _, name = key.partition(".")
     if name == "dropout":
         return f"{records:,} training records; the fewer, the more dropout against memorising"
+    if key in ("optim.name", "optim.lr") and prepared.config.optim.name == "muon":
+        return "orthogonal updates come nearer to such data in equal time"
     if section == "network":
         return f"records of shape {shape}" + (f" and {records:,} of them" if name in ("width", "blocks") else "")
     if key == "noise.covariance":
         return f"{prepared.schema.shape[0]} channels; from two on, how they vary together is built in"
+    if key == "noise.details":
+        return "how fine the finest movement is: calm curves hide small noise, and their details show it"
     if section == "noise":
         return "how fine the finest movement of the encoded data is"
     return f"{records:,} training records of shape {shape}"

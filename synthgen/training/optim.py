@@ -14,16 +14,20 @@ The fall to zero matters: at equal loss, an unannealed run samples worse (Schaip
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import nn
 
-from synthgen.config import OptimConfig
+from synthgen.config import OptimConfig, merge
 from synthgen.training.lamb import Lamb
 from synthgen.training.muon import Muon
 
-__all__ = ["build_optimizer", "rate_factor"]
+__all__ = ["WHOLE_MATRICES", "build_optimizer", "rate_factor", "usual_optimizer"]
+
+WHOLE_MATRICES = ("muon", "lamb")
+"""Optimisers whose step for a matrix takes all of it, so that it cannot be cut over processes."""
 
 _HIDDEN = 16
 
@@ -70,3 +74,22 @@ def rate_factor(progress: float, config: OptimConfig) -> float:
         case "constant":
             fall = 1.0
     return max(0.0, min(rise, fall))
+
+
+def usual_optimizer(usual: Mapping[str, Any], *asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A modality's usual choices, without its optimiser and rate where another optimiser or sharding is asked for.
+
+    A learning rate that suits one optimiser may break another: Muon's 0.004 is four times too much for AdamW.
+
+    Args:
+        usual: nested, as `Modality.configure` gives them.
+        asked: what the preset and the user say, nested.
+    """
+    said = merge({}, *asked)
+    optim = dict(usual.get("optim", {}))
+    name = optim.get("name", OptimConfig().name)
+    wanted = said.get("optim", {}).get("name")
+    cut = said.get("train", {}).get("sharding") == "fsdp" and wanted is None
+    if wanted not in (None, name) or (cut and name in WHOLE_MATRICES):
+        return {**usual, "optim": {key: value for key, value in optim.items() if key not in ("name", "lr")}}
+    return usual

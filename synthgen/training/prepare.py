@@ -25,6 +25,7 @@ from synthgen.io.run import Run, codec_of
 from synthgen.seeding import generator
 from synthgen.training.continuing import Old, Rehearsed, extended, open_old
 from synthgen.training.encoded import EncodedData, pieces
+from synthgen.training.optim import usual_optimizer
 from synthgen.training.regularisation import dropout_for
 
 __all__ = ["Prepared", "lasting_path", "prepare", "preset_of"]
@@ -87,7 +88,7 @@ def prepare(overrides: Mapping[str, Any], continued: Run | None = None) -> Prepa
         source = relabel(source, schema)
         kept = {name: part for name, part in continued.config.model_dump().items() if name in _KEPT}
     usual = {"network": {"dropout": dropout_for(len(split.train))}}
-    chosen = yielding(chosen, preset, overrides)
+    chosen = usual_optimizer(yielding(chosen, preset, overrides), preset, overrides)
     config = resolve([usual, chosen, preset, kept, overrides, {"data": {"path": lasting_path(modality, first)}}])
     codec = _codec(modality, schema, source, split, continued)
     seed = config.train.seed

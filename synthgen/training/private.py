@@ -50,6 +50,7 @@ from synthgen.training.guarantee import (
     refuse_batch_statistics,
     refuse_what_breaks_privacy,
 )
+from synthgen.training.optim import usual_optimizer
 from synthgen.training.precision import choose_device
 from synthgen.training.prepare import lasting_path, preset_of
 from synthgen.training.public import public_schema, public_source, without_private_data
@@ -88,7 +89,7 @@ def _prepare(overrides: Mapping[str, Any]) -> _Prepared:
     public = public_source(modality, source.schema, first)
     schema = public_schema(source.schema, None if public is None else public.schema)
     source = relabel(source, schema)
-    chosen = modality.configure(schema, len(split.train))
+    chosen = usual_optimizer(modality.configure(schema, len(split.train)), preset, overrides)
     settled = {
         "train": {"precision": "fp32", "early_stop": False, "sample_checks": 0, "context": 0.0},
         "loss": {"uncertainty": False},

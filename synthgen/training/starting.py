@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from synthgen.config import RunConfig
 from synthgen.errors import ConfigError, RunError
 from synthgen.nn.lora import add_adapters
+from synthgen.training.optim import WHOLE_MATRICES
 
 __all__ = ["Taken", "adapt", "check_sharding", "freeze", "take_weights"]
 
@@ -132,7 +133,7 @@ def check_sharding(config: RunConfig) -> None:
     """
     if config.train.sharding != "fsdp":
         return
-    if config.optim.name in ("muon", "lamb"):
+    if config.optim.name in WHOLE_MATRICES:
         raise ConfigError(
             f"optim.name={config.optim.name} needs whole matrices, and train.sharding=fsdp cuts them",
             hint="Take optim.name=adamw, or train.sharding=ddp.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -11,7 +11,8 @@ import torch
 
 from synthgen.config import OptimConfig
 from synthgen.training.lamb import Lamb
-from synthgen.training.optim import build_optimizer, rate_factor
+from synthgen.training.optim import build_optimizer, rate_factor, usual_optimizer
+from synthgen.training.prepare import prepare
 
 NAMES = get_args(OptimConfig.model_fields["name"].annotation)
 
@@ -109,3 +110,40 @@ def test_weight_decay_acts_on_matrices_only(name):
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             assert group["weight_decay"] == (0.01 if parameter.ndim >= 2 else 0.0)
+
+
+MUON = {"optim": {"name": "muon", "lr": 4e-3, "batch_size": 32}, "network": {"width": 8}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        ({}, True),
+        ({"optim": {"name": "muon"}}, True),
+        ({"optim": {"name": "adamw"}}, False),
+        ({"train": {"sharding": "fsdp"}}, False),
+        ({"train": {"sharding": "ddp"}}, True),
+        ({"train": {"sharding": "fsdp"}, "optim": {"name": "muon"}}, True),  # refused later, with a sentence
+    ],
+)
+def test_the_rate_of_a_modalitys_optimiser_goes_with_it(asked: dict[str, Any], kept: bool) -> None:
+    found = usual_optimizer(MUON, asked)
+    assert ("lr" in found["optim"], "name" in found["optim"]) == (kept, kept)
+    assert found["optim"]["batch_size"] == 32
+    assert found["network"] == MUON["network"]
+
+
+def test_a_rate_without_a_name_is_that_of_the_default_optimiser() -> None:
+    usual = {"optim": {"lr": 1.5e-3}}
+    assert usual_optimizer(usual, {"optim": {"name": OptimConfig().name}}) == usual
+    assert usual_optimizer(usual, {"train": {"sharding": "fsdp"}}) == usual
+    assert usual_optimizer(usual, {"optim": {"name": "sgd"}})["optim"] == {}
+
+
+def test_a_series_run_with_another_optimiser_takes_that_ones_rate() -> None:
+    plain = prepare({"modality": "timeseries"}).config.optim
+    other = prepare({"modality": "timeseries", "optim": {"name": "adamw"}}).config.optim
+    cut = prepare({"modality": "timeseries", "train": {"sharding": "fsdp"}}).config.optim
+    assert (plain.name, plain.lr) == ("muon", 4e-3)
+    assert (other.name, other.lr) == (cut.name, cut.lr) == ("adamw", OptimConfig().lr)
+    assert plain.batch_size == other.batch_size == cut.batch_size

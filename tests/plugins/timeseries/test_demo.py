@@ -42,6 +42,21 @@ def test_several_channels_have_their_covariance_built_in(two_classes):
         assert TimeSeries().configure(schema, 100)["noise"]["covariance"] == (channels > 1)
 
 
+def test_calm_curves_are_read_with_their_fine_detail_and_rough_ones_without():
+    noisy = np.random.default_rng(0)
+    curves = [np.sin(2 * np.pi * (np.arange(200) + phase) / 200)[None] for phase in range(10)]
+    rough = [curve + noisy.normal(size=curve.shape) for curve in curves]
+    found = []
+    for series in (curves, rough):
+        schema = Collection(series, channels_named(["x"])).source().schema
+        found.append(TimeSeries().configure(schema, len(series))["noise"]["details"])
+    assert found == [3, 0]
+    schema = (
+        Collection([np.concatenate([curve, curve]) for curve in curves], channels_named(["x", "y"])).source().schema
+    )
+    assert TimeSeries().configure(schema, 10)["noise"]["details"] == 0
+
+
 def test_calm_series_beside_lively_ones_lower_the_smallest_noise_level():
     steps = np.arange(50)
     lively = [np.sin(steps + phase)[None] for phase in range(10)]
