@@ -36,14 +36,11 @@ FEW = 1000
 PASSES = 27
 """How often training sees each record; the demo then takes about two minutes on two cores."""
 
-OPTIMISER = {"name": "muon", "lr": 4e-3}
-"""Orthogonal updates: at equal time drawn pairs teach a judge more, and lie nearer (benchmarks/README.md)."""
-
-# longest side up to -> network and batch; the last row is for all that is larger
+# longest side up to -> network and optimiser; the last row is for all that is larger
 SIZES: tuple[tuple[int, dict[str, Any], dict[str, Any]], ...] = (
-    (32, {"patch": 2, "width": 64, "multipliers": (1, 2)}, {"batch_size": 64}),
-    (128, {"patch": 4, "width": 96, "multipliers": (1, 2)}, {"batch_size": 32}),
-    (1 << 30, {"patch": 4, "width": 96, "multipliers": (1, 2, 2)}, {"batch_size": 16}),
+    (32, {"patch": 2, "width": 64, "multipliers": (1, 2)}, {"batch_size": 64, "lr": 1.5e-3}),
+    (128, {"patch": 4, "width": 96, "multipliers": (1, 2)}, {"batch_size": 32, "lr": 1e-3}),
+    (1 << 30, {"patch": 4, "width": 96, "multipliers": (1, 2, 2)}, {"batch_size": 16, "lr": 1e-3}),
 )
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -55,11 +52,11 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 def choices(schema: Schema, records: int) -> dict[str, Any]:
     """Configuration that follows from the image size."""
     side = max(schema.shape[1:])
-    network, batch = next((network, batch) for limit, network, batch in SIZES if side <= limit)
+    network, optimiser = next((network, optimiser) for limit, network, optimiser in SIZES if side <= limit)
     return {
         "network": {**network, "dropout": 0.1 if records < FEW else 0.0},
         "noise": NOISE,
-        "optim": {**OPTIMISER, **batch},
+        "optim": optimiser,
         "sampling": {"guidance": GUIDANCE},
         "train": {"samples": min(1_000_000, max(24_000, PASSES * records))},
     }
