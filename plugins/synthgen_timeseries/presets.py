@@ -52,7 +52,7 @@ _SIGMA_MIN = (0.0008, 0.01)
 """Range of the smallest noise level; within it, a third of the finest movement."""
 
 _OPTIMISER = {"name": "muon", "lr": 4e-3}
-"""Orthogonal updates: at equal time nearer to the data than AdamW on every set tried (benchmarks/README.md)."""
+"""Orthogonal updates: at equal time nearer to the data than AdamW, or as near (benchmarks/README.md)."""
 
 _DETAILS, _FINE = 3, 0.05
 """Octaves of fine detail beside x, for one channel whose finest movement is below so many deviations: curves at rest
