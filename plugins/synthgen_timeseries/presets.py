@@ -11,7 +11,7 @@ from synthgen.api import Schema
 __all__ = ["PRESETS", "configuration"]
 
 _ADAMW = {"name": "adamw", "lr": 1e-3}
-"""Of the transformers; the U-Net takes orthogonal updates, see `_OPTIMISER`."""
+"""Of presets for which Muon was not measured; the others take `_OPTIMISER`."""
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "default": {},

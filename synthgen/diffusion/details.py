@@ -63,29 +63,23 @@ def details(x: Tensor, sigma: Tensor, octaves: int) -> Tensor:
 
 
 def _smoothed(x: Tensor, axis: int, apart: int) -> Tensor:
+    """x `(..., size, ...)` by (1, 2, 1)/4 over neighbours so far apart along an axis; of its shape."""
     size = x.shape[axis]
-    before, after = (end.expand(*x.shape[:axis], apart, *x.shape[axis + 1 :]) for end in _ends(x, axis))
+    shape = (*x.shape[:axis], apart, *x.shape[axis + 1 :])
+    before, after = (x.narrow(axis, end, 1).expand(shape) for end in (0, size - 1))
     wide = torch.cat([before, x, after], dim=axis)
     return (wide.narrow(axis, 0, size) + 2 * x + wide.narrow(axis, 2 * apart, size)) / 4
-
-
-def _ends(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    return x.narrow(axis, 0, 1), x.narrow(axis, x.shape[axis] - 1, 1)
 
 
 @cache
 def _gains(octaves: int, axes: int) -> tuple[float, ...]:
     """The deviation of each band of white noise of deviation 1, along so many axes: norms of the filters."""
-    rows, before = [], _impulse()
+    before = torch.zeros(1, 1, 2 * _HALF + 1, dtype=torch.float64)
+    before[..., _HALF] = 1.0
+    rows = []
     for octave in range(octaves):
         after = _smoothed(before, 2, 2**octave)
         rows.append((before.flatten(), after.flatten()))
         before = after
     # over several axes the filter is (u x u x ...) - (v x v x ...), whose squared norm follows from inner products
     return tuple(float(((u @ u) ** axes - 2 * (u @ v) ** axes + (v @ v) ** axes).sqrt()) for u, v in rows)
-
-
-def _impulse() -> Tensor:
-    impulse = torch.zeros(1, 1, 2 * _HALF + 1, dtype=torch.float64)
-    impulse[..., _HALF] = 1.0
-    return impulse
